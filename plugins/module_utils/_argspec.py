@@ -1,0 +1,40 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Options that several modules share, as dict literals for AnsibleModule's `argument_spec`.
+
+Each has its twin in plugins/doc_fragments; tests/unit/test_doc_fragments.py holds the two equal.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+__all__ = ["PROVIDER_OPTIONS", "RESOLVER_OPTIONS"]
+
+ArgumentSpec = dict[str, dict[str, t.Any]]
+
+RESOLVER_OPTIONS: t.Final[ArgumentSpec] = {
+    "resolver": {"type": "str", "default": "127.0.0.1"},
+    "resolver_port": {"type": "int", "default": 53},
+    "timeout": {"type": "float", "default": 5.0},
+}
+
+PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
+    "type": {"type": "str", "required": True, "choices": ["rfc2136"]},
+    "server": {"type": "str"},
+    "port": {"type": "int", "default": 53},
+    "transport": {"type": "str", "default": "udp", "choices": ["udp", "tcp"]},
+    "timeout": {"type": "float", "default": 10.0},
+    "key_name": {"type": "str"},
+    "key_secret": {"type": "str", "no_log": True},
+    "key_secret_file": {"type": "path", "no_log": False},
+    "key_algorithm": {
+        "type": "str",
+        "default": "hmac-sha256",
+        "choices": ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"],
+    },
+}
