@@ -67,9 +67,7 @@ def require(module: AnsibleModule, *libraries: str) -> None:
             )
         version = str(getattr(found, "__version__", "") or getattr(found, "version", ""))
         if _leading_numbers(version) < minimum:
-            module.fail_json(
-                msg=f"The Python library {library} on this host ({found.__file__}) is version {version}, too old. {remedy}"
-            )
+            module.fail_json(msg=f"{library} on this host ({found.__file__}) is version {version}, too old. {remedy}")
 
 
 def _leading_numbers(version: str) -> tuple[int, ...]:
