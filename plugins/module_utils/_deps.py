@@ -44,7 +44,7 @@ def importing() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        if (error.name or "").split(".")[0] not in {"dns", "cryptography"}:
+        if (error.name or "").partition(".")[0] not in {"dns", "cryptography"}:
             raise
         _import_failure.append(traceback.format_exc())
 
