@@ -35,3 +35,67 @@ tools: $(TOOLS) $(TREE) ## the virtual environment with the pinned tools
 .PHONY: requirements
 requirements: ## pin tests/requirements.in anew (needs uv)
 	cd tests && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q --upgrade -o requirements.txt requirements.in
+
+# --- checks that need no host -------------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: tools ## formatting, style, types, YAML, Ansible, documentation
+	ruff format --check
+	ruff check
+	mypy $(TREE)/plugins tests/lab tests/demo tests/unit
+	yamllint --strict .
+	ansible-lint --offline --strict
+	antsibull-changelog lint
+	cd $(TREE) && antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --validate-collection-refs=all .
+
+.PHONY: unit
+unit: tools ## unit tests; the pure core must be covered whole
+	pytest -n auto tests/unit
+
+.PHONY: sanity
+sanity: tools ## all of ansible-test sanity, no ignore file
+	.ci/sanity
+
+.PHONY: build
+build: tools ## the collection as Galaxy takes it
+	ansible-galaxy collection build --force --output-path build
+
+# --- the lab --------------------------------------------------------------------------------------------------------------
+
+.PHONY: lab-up
+lab-up: tools ## raise the lab: name servers, mail hosts, a sender that judges
+	$(PYTHON) -m lab up
+
+.PHONY: lab-down
+lab-down: tools ## end the lab; the images stay
+	$(PYTHON) -m lab down
+
+.PHONY: lab-shell
+lab-shell: tools ## a shell on a host of the lab: make lab-shell HOST=mx1
+	@$(PYTHON) -m lab shell $(or $(HOST),mx1)
+
+.PHONY: demo
+demo: tools ## the main job, end to end, in containers
+	$(PYTHON) -m demo
+
+.PHONY: molecule
+molecule: tools lab-up ## the molecule scenarios; SCENARIO=name for one
+	.ci/molecule $(SCENARIO)
+
+# --- everything -----------------------------------------------------------------------------------------------------------
+
+.PHONY: static
+static: lint unit sanity build
+
+.PHONY: hosts
+hosts: demo
+	$(MAKE) molecule
+
+.PHONY: test
+test: tools ## everything that CI runs
+	.ci/side-by-side static hosts
+
+.PHONY: clean
+clean: ## remove what the commands made (the lab's images too)
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m lab clean; fi
+	rm -rf build .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
