@@ -21,7 +21,8 @@ They are raised by the core and the adapters, and translated once at the edge: i
     │   ├── PublisherRefused               it answered no: wrong key, not authoritative, not allowed
     │   ├── PublisherUnavailable           it did not answer, or not in time
     │   └── PublisherConflict              the RRset changed between reading and writing, and went on doing so
-    └── PostfixError                       postconf or Postfix itself refused
+    ├── PostfixError                       postconf or Postfix itself refused
+    └── StoreError                         the certificate store on disk is not what it should be, or in use
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ __all__ = [
     "PublisherError",
     "PublisherRefused",
     "PublisherUnavailable",
+    "StoreError",
 ]
 
 
@@ -91,3 +93,7 @@ class PublisherConflict(PublisherError):  # noqa: N818  # see InvalidInput
 
 class PostfixError(DaneError):
     """Postfix or one of its tools refused; the message carries what it said."""
+
+
+class StoreError(DaneError):
+    """The certificate store on disk is damaged, tampered with, unwritable or in use; nothing was switched."""
