@@ -1,0 +1,264 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Certificates, chains and public keys from files and handshakes, and the TLSA records that speak of them.
+
+Input is PEM or DER, as text or bytes. Every certificate is read twice: by the strict reader in ``_der``, which copies
+the octets that digests are made of, and by cryptography, which knows what they mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from ._der import CertificateParts, check_public_key, read_certificate
+from ._errors import InvalidCertificate
+from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PUBLIC_KEY_LABEL, PemBlock, read_blocks
+from ._signature import signature_algorithm, signature_problem
+from ._tlsa import MatchingType, Selector, TlsaRecord
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+__all__ = [
+    "certificate_parts",
+    "is_ca",
+    "load_certificates",
+    "load_chains",
+    "load_public_key",
+    "tlsa_record_for",
+]
+
+Chain = tuple[x509.Certificate, ...]
+_Extension = t.TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+def certificate_parts(certificate: x509.Certificate) -> CertificateParts:
+    """The octets of a certificate that cryptography has read. Raises InvalidCertificate."""
+    return read_certificate(certificate.public_bytes(Encoding.DER))
+
+
+def load_certificates(data: bytes | str) -> Chain:
+    """Every certificate of a PEM file, in its order, or the one of a DER file.
+
+    Keys, and text around the blocks, are passed over. Raises InvalidCertificate: empty input, cut off or damaged PEM,
+    something else than a certificate, an unknown signature algorithm.
+    """
+    blocks = _pem_blocks(data)
+    if blocks is None:
+        return (_certificate(t.cast("bytes", data)),)
+    return tuple(_certificate(block.octets(), block.line) for block in _with_certificates(blocks))
+
+
+def load_chains(data: bytes | str) -> tuple[Chain, ...]:
+    """The chains of a file, as it orders them.
+
+    A file that begins with a private key has the form of Postfix's ``smtpd_tls_chain_files``: each key begins a chain.
+    In any other, each certificate that is no CA, or names a host, begins one unless it issued what stands before it.
+    Raises InvalidCertificate as ``load_certificates`` does, and where a certificate's chain cannot be told.
+    """
+    blocks = _pem_blocks(data)
+    if blocks is None or blocks[0].label not in PRIVATE_KEY_LABELS:
+        return _split(load_certificates(data))
+    groups: list[list[x509.Certificate]] = []
+    for block in _with_certificates(blocks, and_keys=True):
+        if block.label in PRIVATE_KEY_LABELS:
+            groups.append([])
+        else:
+            groups[-1].append(_certificate(block.octets(), block.line))
+    if not all(groups):
+        msg = f"Private key {groups.index([]) + 1} of the file is followed by no certificate"
+        raise InvalidCertificate(msg)
+    return tuple(tuple(group) for group in groups)
+
+
+def load_public_key(data: bytes | str) -> bytes:
+    """The DER SubjectPublicKeyInfo of a public key, or of an unencrypted private key, in PEM or DER.
+
+    Raises InvalidCertificate.
+    """
+    blocks = _pem_blocks(data)
+    if blocks is None:
+        der = t.cast("bytes", data)
+        try:
+            return check_public_key(der)
+        except InvalidCertificate:
+            return _public_half(load_der_private_key, der)
+    for block in blocks:
+        if block.label == PUBLIC_KEY_LABEL:
+            return check_public_key(block.octets())
+        if block.label in PRIVATE_KEY_LABELS:
+            return _public_half(load_pem_private_key, block.text.encode())
+    msg = f"No key in this file; it holds {_labels(blocks)}"
+    raise InvalidCertificate(msg)
+
+
+def tlsa_record_for(
+    source: x509.Certificate | CertificateParts | PublicKeyTypes | bytes,
+    usage: int = 3,
+    selector: int = 1,
+    matching_type: int = 1,
+) -> TlsaRecord:
+    """The TLSA record of a certificate or a bare public key (RFC 6698 section 2.1).
+
+    A public key may be given as its DER SubjectPublicKeyInfo. Raises InvalidCertificate when selector cert (0) is asked
+    of a key, and for selectors and matching types that have no meaning.
+    """
+    if selector not in {Selector.CERT, Selector.SPKI} or matching_type not in _DIGESTS:
+        msg = (
+            f"Selector {selector} with matching type {matching_type} cannot be computed; "
+            "use selector cert (0) or spki (1) and matching type full (0), sha2-256 (1) or sha2-512 (2)"
+        )
+        raise InvalidCertificate(msg)
+    if isinstance(source, x509.Certificate):
+        source = certificate_parts(source)
+    if isinstance(source, CertificateParts):
+        selected = source.spki if selector == Selector.SPKI else source.der
+    elif selector == Selector.CERT:
+        msg = "Selector cert (0) needs a certificate; a bare public key goes with selector spki (1)"
+        raise InvalidCertificate(msg)
+    elif isinstance(source, bytes):
+        selected = check_public_key(source)
+    else:
+        selected = source.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return TlsaRecord(usage, selector, matching_type, _DIGESTS[matching_type](selected))
+
+
+_DIGESTS: t.Final[t.Mapping[int, t.Callable[[bytes], bytes]]] = {
+    MatchingType.FULL: bytes,
+    MatchingType.SHA2_256: lambda octets: hashlib.sha256(octets).digest(),
+    MatchingType.SHA2_512: lambda octets: hashlib.sha512(octets).digest(),
+}
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Do its basic constraints call this certificate a CA (RFC 5280 section 4.2.1.9)?"""
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _pem_blocks(data: bytes | str) -> list[PemBlock] | None:
+    """The PEM blocks of the input, at least one; None when it is DER. Raises InvalidCertificate."""
+    if not data.strip():
+        raise InvalidCertificate("The input is empty where a certificate or key was expected")
+    if isinstance(data, bytes):
+        if data[0] == 0x30 and b"-----BEGIN " not in data:
+            return None
+        data = data.decode("latin-1")  # what surrounds the blocks may be in any encoding
+    blocks = read_blocks(data)
+    if not blocks:
+        hint = "; it looks like base64, decode it first (b64decode)" if data.lstrip().startswith("LS0tLS1C") else ""
+        msg = f"There is no PEM block (-----BEGIN ...-----) in the input, which begins with {data[:40]!r}{hint}"
+        raise InvalidCertificate(msg)
+    return blocks
+
+
+def _labels(blocks: Sequence[PemBlock]) -> str:
+    return ", ".join(dict.fromkeys(block.label for block in blocks))
+
+
+def _with_certificates(blocks: Sequence[PemBlock], *, and_keys: bool = False) -> list[PemBlock]:
+    """The certificate blocks, and the private keys when wanted. Raises InvalidCertificate when there is none."""
+    for block in blocks:
+        if block.label in {"TRUSTED CERTIFICATE", "PKCS7", "CMS"}:
+            msg = (
+                f"Line {block.line} begins a {block.label} block, which TLS servers do not load; "
+                "convert it to plain certificates (openssl x509, openssl pkcs7 -print_certs)"
+            )
+            raise InvalidCertificate(msg)
+    if not any(block.label in CERTIFICATE_LABELS for block in blocks):
+        msg = f"A certificate is wanted, and the input holds only: {_labels(blocks)}"
+        raise InvalidCertificate(msg)
+    wanted = CERTIFICATE_LABELS | PRIVATE_KEY_LABELS if and_keys else CERTIFICATE_LABELS
+    return [block for block in blocks if block.label in wanted]
+
+
+def _certificate(der: bytes, line: int | None = None) -> x509.Certificate:
+    try:
+        signature_algorithm(read_certificate(der))
+        return x509.load_der_x509_certificate(der)
+    except ValueError as exc:
+        where = "" if line is None else f"The certificate in line {line}: "
+        kind = "" if line is not None else _other_than_certificate(der)
+        msg = f"{where}{kind}{exc}"
+        raise InvalidCertificate(msg) from exc
+
+
+def _other_than_certificate(der: bytes) -> str:
+    """What DER input is when it is no certificate, as the beginning of a message."""
+    loaders: t.Final = (
+        (x509.load_der_x509_csr, "a certificate signing request"),
+        (check_public_key, "a public key"),
+        (lambda data: load_der_private_key(data, None), "a private key"),
+    )
+    for load, kind in loaders:
+        try:
+            load(der)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        return f"A certificate is wanted, and the input is {kind}. "
+    return ""
+
+
+def _public_half(load: t.Callable[[bytes, None], PrivateKeyTypes], data: bytes) -> bytes:
+    try:
+        key = load(data, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        msg = f"The private key cannot be read: {exc}"
+        raise InvalidCertificate(msg) from exc
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+# --- telling chains apart ---------------------------------------------------------------------------------------------
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """The value of an extension; None when it is not there. Raises InvalidCertificate when it cannot be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+    except (ValueError, x509.DuplicateExtension) as exc:
+        msg = f"Certificate {certificate.serial_number:x} has extensions that cannot be read: {exc}"
+        raise InvalidCertificate(msg) from exc
+
+
+def _names_host(certificate: x509.Certificate) -> bool:
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    return names is not None and bool(names.get_values_for_type(x509.DNSName))
+
+
+def _issued(issuer: CertificateParts, certificate: CertificateParts) -> bool:
+    return certificate.issuer == issuer.subject and signature_problem(certificate, issuer.spki) is None
+
+
+def _split(certificates: Chain) -> tuple[Chain, ...]:
+    groups: list[list[x509.Certificate]] = []
+    parts: list[CertificateParts] = []
+    for certificate in certificates:
+        these = certificate_parts(certificate)
+        end_entity = not is_ca(certificate) or _names_host(certificate)
+        if not groups or (end_entity and not any(_issued(these, other) for other in parts)):
+            groups.append([])
+            parts = []
+        groups[-1].append(certificate)
+        parts.append(these)
+    return tuple(tuple(group) for group in groups)
