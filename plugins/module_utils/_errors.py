@@ -17,6 +17,7 @@ They are raised by the core and the adapters, and translated once at the edge: i
     │   ├── InvalidCertificate             a certificate, public key or chain file
     │   └── InvalidName                    a host name, port, transport or owner name
     ├── LookupFailed                       a DNS question could not be answered; this never means "there is none"
+    ├── ProbeImpossible                    this host lacks what it needs to look at servers, so nothing is known of them
     ├── PublisherError                     a DNS provider did not do what it was asked
     │   ├── PublisherRefused               it answered no: wrong key, not authoritative, not allowed
     │   ├── PublisherUnavailable           it did not answer, or not in time
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidRecord",
     "LookupFailed",
     "PostfixError",
+    "ProbeImpossible",
     "PublisherConflict",
     "PublisherError",
     "PublisherRefused",
@@ -73,6 +75,10 @@ class LookupFailed(DaneError):  # noqa: N818  # see InvalidInput
         """``bogus`` is true when the same question is answered once validation is off, so the signatures are wrong."""
         super().__init__(message)
         self.bogus = bogus
+
+
+class ProbeImpossible(DaneError):  # noqa: N818  # see InvalidInput
+    """This host lacks what it needs to look at servers, such as files it may open; it says nothing of the servers."""
 
 
 class PublisherError(DaneError):
