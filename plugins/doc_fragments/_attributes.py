@@ -58,11 +58,13 @@ attributes:
 """
 
     DNSPYTHON = r"""
+options: {}
 requirements:
   - dnspython >= 2.3
 """
 
     CRYPTOGRAPHY = r"""
+options: {}
 requirements:
   - cryptography >= 38.0
 """

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.common.parameters import env_fallback
+
 __all__ = ["PROVIDER_OPTIONS", "RESOLVER_OPTIONS"]
 
 ArgumentSpec = dict[str, dict[str, t.Any]]
@@ -30,11 +32,10 @@ PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
     "transport": {"type": "str", "default": "udp", "choices": ["udp", "tcp"]},
     "timeout": {"type": "float", "default": 10.0},
     "key_name": {"type": "str"},
-    "key_secret": {"type": "str", "no_log": True},
+    "key_secret": {"type": "str", "no_log": True, "fallback": (env_fallback, ["DANE_KEY_SECRET"])},
     "key_secret_file": {"type": "path", "no_log": False},
     "key_algorithm": {
         "type": "str",
-        "default": "hmac-sha256",
         "choices": ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"],
     },
 }

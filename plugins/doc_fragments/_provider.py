@@ -1,0 +1,80 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This doc fragment is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The DNS provider that TLSA records are published at; its twin is PROVIDER_OPTIONS in module_utils/_argspec.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Option O(provider)."""
+
+    DOCUMENTATION = r"""
+options:
+  provider:
+    description:
+      - Where the records are held, and how to change them there.
+      - The records are read from this provider too, not from a cache or a secondary.
+    type: dict
+    required: true
+    suboptions:
+      type:
+        description:
+          - V(rfc2136) is DNS UPDATE, spoken by BIND, Knot DNS, PowerDNS and many others.
+        type: str
+        required: true
+        choices:
+          - rfc2136
+      server:
+        description:
+          - The primary name server, by address or name.
+        type: str
+      port:
+        description:
+          - Its port.
+        type: int
+        default: 53
+      transport:
+        description:
+          - V(udp) sends what is small by UDP and the rest by TCP, V(tcp) sends all by TCP.
+        type: str
+        default: udp
+        choices:
+          - udp
+          - tcp
+      timeout:
+        description:
+          - Seconds to wait for each answer.
+        type: float
+        default: 10.0
+      key_name:
+        description:
+          - Name of the TSIG key. Without a key, messages are not signed.
+          - Give the key the right to change TLSA records at the names of the mail hosts and no other; see the guide
+            C(docs/guides/publishing.md) of this collection.
+        type: str
+      key_secret:
+        description:
+          - The secret of the TSIG key, in base64.
+          - If unset, the environment variable E(DANE_KEY_SECRET) is used, as it is where the module runs.
+          - Mutually exclusive with O(provider.key_secret_file).
+        type: str
+      key_secret_file:
+        description:
+          - A file where the module runs that holds the secret in base64, or the key as C(tsig-keygen) writes it. In the
+            latter case name and algorithm are taken from it, too.
+        type: path
+      key_algorithm:
+        description:
+          - The algorithm of the TSIG key. Unset means what O(provider.key_secret_file) says, else V(hmac-sha256).
+          - V(hmac-md5) must not be used (RFC 8945) and is refused.
+        type: str
+        choices:
+          - hmac-sha224
+          - hmac-sha256
+          - hmac-sha384
+          - hmac-sha512
+"""

@@ -1,0 +1,28 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""From a module's option ``provider`` to the publisher it describes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import InvalidInput
+from .rfc2136 import Rfc2136Publisher
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .base import Publisher
+
+__all__ = ["publisher_from_options"]
+
+
+def publisher_from_options(options: Mapping[str, t.Any]) -> Publisher:
+    """The publisher; nothing is contacted yet. Raises InvalidInput when options are missing or wrong."""
+    if options["type"] == "rfc2136":
+        return Rfc2136Publisher.from_options(options)
+    raise InvalidInput(f"Provider type {options['type']!r} is unknown")
