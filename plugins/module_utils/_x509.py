@@ -24,10 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ._der import CertificateParts, check_public_key, read_certificate
+from ._certificate import certificate_parts, extension, is_ca, load_der_certificate
+from ._der import CertificateParts, check_public_key
 from ._errors import InvalidCertificate
 from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PUBLIC_KEY_LABEL, PemBlock, read_blocks
-from ._signature import signature_algorithm, signature_problem
+from ._signature import signature_problem
 from ._tlsa import MatchingType, Selector, TlsaRecord
 
 if t.TYPE_CHECKING:
@@ -45,12 +46,6 @@ __all__ = [
 ]
 
 Chain = tuple[x509.Certificate, ...]
-_Extension = t.TypeVar("_Extension", bound=x509.ExtensionType)
-
-
-def certificate_parts(certificate: x509.Certificate) -> CertificateParts:
-    """The octets of a certificate that cryptography has read. Raises InvalidCertificate."""
-    return read_certificate(certificate.public_bytes(Encoding.DER))
 
 
 def load_certificates(data: bytes | str) -> Chain:
@@ -146,12 +141,6 @@ _DIGESTS: t.Final[t.Mapping[int, t.Callable[[bytes], bytes]]] = {
 }
 
 
-def is_ca(certificate: x509.Certificate) -> bool:
-    """Do its basic constraints call this certificate a CA (RFC 5280 section 4.2.1.9)?"""
-    constraints = _extension(certificate, x509.BasicConstraints)
-    return constraints is not None and constraints.ca
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -193,9 +182,8 @@ def _with_certificates(blocks: Sequence[PemBlock], *, and_keys: bool = False) ->
 
 def _certificate(der: bytes, line: int | None = None) -> x509.Certificate:
     try:
-        signature_algorithm(read_certificate(der))
-        return x509.load_der_x509_certificate(der)
-    except ValueError as exc:
+        return load_der_certificate(der)
+    except InvalidCertificate as exc:
         where = "" if line is None else f"The certificate in line {line}: "
         kind = "" if line is not None else _other_than_certificate(der)
         msg = f"{where}{kind}{exc}"
@@ -230,19 +218,8 @@ def _public_half(load: t.Callable[[bytes, None], PrivateKeyTypes], data: bytes) 
 # --- telling chains apart ---------------------------------------------------------------------------------------------
 
 
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    """The value of an extension; None when it is not there. Raises InvalidCertificate when it cannot be read."""
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-    except (ValueError, x509.DuplicateExtension) as exc:
-        msg = f"Certificate {certificate.serial_number:x} has extensions that cannot be read: {exc}"
-        raise InvalidCertificate(msg) from exc
-
-
 def _names_host(certificate: x509.Certificate) -> bool:
-    names = _extension(certificate, x509.SubjectAlternativeName)
+    names = extension(certificate, x509.SubjectAlternativeName)
     return names is not None and bool(names.get_values_for_type(x509.DNSName))
 
 
