@@ -1,0 +1,130 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Containers that boot systemd: made whole under a temporary name, renamed, started, waited for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lab import podman
+from lab.errors import LabError
+from lab.files import tar_stream
+from lab.progress import say
+from lab.topology import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.files import ContainerFile
+    from lab.topology import Host, Lab
+
+_HALF_MADE = "-new"
+_BOOT_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a host's container has to be."""
+
+    host: Host
+    image: str
+    files: tuple[ContainerFile, ...]
+
+    def digest(self) -> str:
+        """Return a digest of everything that makes a new container necessary when it changes."""
+        files = [dataclasses.asdict(file) for file in self.files if not file.volatile]
+        return hashlib.sha256(json.dumps([self.image, files]).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container as podman knows it."""
+
+    name: str
+    state: str
+    digest: str
+
+
+def existing(lab: Lab) -> dict[str, Found]:
+    """Return the lab's containers by name, half-made ones too."""
+    rows = podman.listing("ps", "--all", "--filter", f"label=dane-lab.number={lab.number}")
+    found = [Found(row["Names"][0], row["State"], row["Labels"].get("dane-lab.digest", "")) for row in rows]
+    return {container.name: container for container in found}
+
+
+def sweep(found: dict[str, Found]) -> None:
+    """Remove containers that a killed run left half-made."""
+    for name in [name for name in found if name.endswith(_HALF_MADE)]:
+        podman.remove_container(name)
+
+
+def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
+    """Make the host's container be there, up to date and booted; return whether it was made anew or started."""
+    name = lab.container(plan.host)
+    if found and found.digest == plan.digest() and found.state == "running" and _is_whole(plan.host, name):
+        return False
+    if not (found and found.digest == plan.digest() and found.state in {"created", "configured", "exited", "stopped"}):
+        podman.remove_container(name)
+        _create(lab, plan, name)
+    podman.call("start", name)
+    _wait_for_boot(name)
+    say(f"{plan.host.fqdn} is up ({name}, {lab.ipv4(plan.host)}, {lab.ipv6(plan.host)})")
+    return True
+
+
+def _create(lab: Lab, plan: Plan, name: str) -> None:
+    host, temporary = plan.host, name + _HALF_MADE
+    podman.remove_container(temporary)
+    podman.call(
+        "create", "--name", temporary, "--hostname", host.fqdn,
+        "--label", f"dane-lab.number={lab.number}", "--label", f"dane-lab.digest={plan.digest()}",
+        "--network", f"{lab.network}:ip={lab.ipv4(host)},ip={lab.ipv6(host)},mac={lab.mac(host)}",
+        "--systemd", "always", "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "5", "--cap-add", "NET_ADMIN",
+        "--dns", "none", "--no-hosts",
+        plan.image,
+    )  # fmt: skip
+    podman.call("cp", "-", f"{temporary}:/", stdin=tar_stream(plan.files, int(time.time())))
+    podman.call("rename", temporary, name)
+
+
+def _is_whole(host: Host, name: str) -> bool:
+    """Return whether a running container has booted well. Tests may break services of managed hosts, and only there."""
+    state = _system_state(name)
+    return state == "running" or (state == "degraded" and host.kind is Kind.MANAGED)
+
+
+def _system_state(name: str) -> str:
+    result = podman.attempt("exec", name, "systemctl", "is-system-running", "--wait", timeout=_BOOT_SECONDS)
+    return result.stdout.decode("ascii", "replace").strip()
+
+
+def _wait_for_boot(name: str) -> None:
+    deadline = time.monotonic() + _BOOT_SECONDS
+    state = ""
+    while time.monotonic() < deadline:
+        state = _system_state(name)
+        if state == "running":
+            return
+        if state == "degraded":
+            failed = podman.execute(name, ["systemctl", "--failed", "--no-legend", "--plain"])
+            raise LabError(
+                f"{name} has booted, but these units failed; look with `podman logs` or journalctl:\n{failed}"
+            )
+        time.sleep(0.2)
+    raise LabError(f"{name} did not boot within {_BOOT_SECONDS:.0f} s; systemd says {state!r}")
+
+
+def remove(lab: Lab, hosts: Sequence[Host] | None = None) -> int:
+    """Remove the containers of ``hosts`` (default all) and return how many there were."""
+    names = None if hosts is None else {lab.container(host) for host in hosts}
+    doomed = [name for name in existing(lab) if names is None or name.removesuffix(_HALF_MADE) in names]
+    for name in doomed:
+        podman.remove_container(name)
+    return len(doomed)

@@ -1,0 +1,118 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the mail hosts are given. The sender is the judge: configured by hand, never by the roles under test. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.files import ContainerFile
+from lab.nameservers import enabled
+from lab.topology import HOSTS, Kind
+
+if TYPE_CHECKING:
+    from lab.state import Secrets
+    from lab.topology import Host, Lab
+
+_LOCALHOST = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+_VALIDATING = "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
+
+
+def root_hints(lab: Lab) -> list[dict[str, object]]:
+    """Return the lab's root servers: name and addresses."""
+    return [
+        {"name": f"{host.fqdn}.", "addresses": [lab.ipv4(host), lab.ipv6(host)]}
+        for host in HOSTS
+        if host.kind is Kind.ROOT
+    ]
+
+
+def trust_anchor(secrets: Secrets) -> str:
+    """Return the lab's trust anchor, the DS of the root key, in presentation form."""
+    return f". IN DS {secrets.zone_keys['.'].ds}"
+
+
+def common_files() -> list[ContainerFile]:
+    """Return the files of every host."""
+    return [ContainerFile("/etc/hosts", _LOCALHOST)]
+
+
+def managed_files(outer_resolvers: list[str]) -> list[ContainerFile]:
+    """Return the files of a managed host: the outer resolver for apt until the roles take over."""
+    resolv_conf = "".join(f"nameserver {address}\n" for address in outer_resolvers)
+    return [
+        ContainerFile("/etc/resolv.conf", resolv_conf, volatile=True),
+        ContainerFile("/var/lib/apt/periodic/update-success-stamp"),
+    ]
+
+
+def sender_files(lab: Lab, host: Host, secrets: Secrets) -> list[ContainerFile]:
+    """Return the files of a judge: validating unbound on loopback, Postfix at level ``dane``."""
+    return [
+        ContainerFile("/etc/resolv.conf", _VALIDATING),
+        ContainerFile("/var/spool/postfix/etc/resolv.conf", _VALIDATING),
+        ContainerFile("/etc/unbound/unbound.conf.d/lab.conf", _unbound(secrets)),
+        ContainerFile("/etc/unbound/lab-root.hints", _hints_file(lab)),
+        ContainerFile("/etc/postfix/main.cf", _main_cf(host)),
+        ContainerFile("/etc/postfix/server.pem", secrets.certificates[host.fqdn].chain, mode=0o600),
+        ContainerFile("/etc/mailname", f"{host.mail_domain}\n"),
+        enabled("unbound.service"),
+        enabled("postfix.service"),
+    ]
+
+
+def _hints_file(lab: Lab) -> str:
+    root = next(host for host in HOSTS if host.kind is Kind.ROOT)
+    return f". 3600 NS {root.fqdn}.\n{root.fqdn}. 3600 A {lab.ipv4(root)}\n{root.fqdn}. 3600 AAAA {lab.ipv6(root)}\n"
+
+
+def _unbound(secrets: Secrets) -> str:
+    return f"""\
+server:
+    interface: 127.0.0.1
+    interface: ::1
+    root-hints: "/etc/unbound/lab-root.hints"
+    trust-anchor: "{trust_anchor(secrets)}"
+    val-log-level: 2
+    infra-host-ttl: 10
+"""
+
+
+def _main_cf(host: Host) -> str:
+    return f"""\
+compatibility_level = 3.6
+myhostname = {host.fqdn}
+myorigin = {host.mail_domain}
+mydestination = {host.mail_domain}, {host.fqdn}, localhost
+mynetworks = 127.0.0.0/8 [::1]/128
+inet_interfaces = all
+inet_protocols = all
+maillog_file = /var/log/mail.log
+
+smtp_dns_support_level = dnssec
+smtp_host_lookup = dns
+smtp_tls_security_level = dane
+smtp_tls_dane_insecure_mx_policy = dane
+smtp_tls_loglevel = 1
+# Every message shows its own handshake.
+smtp_connection_cache_on_demand = no
+smtp_connect_timeout = 5s
+
+# Deferred mail is tried again within seconds.
+queue_run_delay = 2s
+minimal_backoff_time = 2s
+maximal_backoff_time = 4s
+
+smtpd_tls_chain_files = /etc/postfix/server.pem
+smtpd_tls_security_level = may
+smtpd_tls_loglevel = 1
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+
+# Whoever is written to: all mail ends in /var/mail/inbox.
+alias_maps =
+alias_database =
+local_recipient_maps =
+luser_relay = inbox
+"""

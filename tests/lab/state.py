@@ -1,0 +1,174 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of one lab, under build/lab/NUMBER: a lock, and the secrets that outlive the containers."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime as dt
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import dns.dnssec
+import dns.name
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from dns.dnssectypes import Algorithm
+
+from lab.errors import LabError
+from lab.progress import say
+from lab.topology import HOSTS, Kind
+from lab.zones import SIGNED_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lab.topology import Lab
+
+_ALGORITHM = 13  # ECDSAP256SHA256, RFC 6605
+_KEY_FLAGS = 257  # zone key and secure entry point: one combined signing key for each zone
+
+
+@dataclass(frozen=True)
+class ZoneKey:
+    """A zone's signing key in BIND's file format. ``dnskey`` and ``ds`` are rdata in presentation form."""
+
+    zone: str
+    tag: int
+    dnskey: str
+    ds: str
+    private: str
+
+    @property
+    def file_stem(self) -> str:
+        """The name BIND gives to the key's files, without the ending."""
+        return f"K{self.zone.rstrip('.')}.+{_ALGORITHM:03d}+{self.tag:05d}"
+
+
+@dataclass(frozen=True)
+class ServerCertificate:
+    """A key and its self-signed certificate, PEM, and the TLSA rdata (3 1 1) of the key."""
+
+    chain: str
+    tlsa: str
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a lab keeps for its lifetime: zone keys by zone name, TSIG secrets (base64), certificates by host name."""
+
+    zone_keys: dict[str, ZoneKey]
+    update_secret: str
+    transfer_secret: str
+    certificates: dict[str, ServerCertificate]
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; it ends with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another command is at work on {what}; waiting for it to end")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def load_secrets(lab: Lab) -> Secrets:
+    """Return the lab's secrets, made on the first call. Call it with the lab's lock held."""
+    path = lab.directory / "secrets.json"
+    if path.exists():
+        try:
+            return _parse(path.read_text("utf-8"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LabError(
+                f"{path} is not what this version wrote ({error!r}); run `python -m lab down` once"
+            ) from error
+    made = _make()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(".secrets.json.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        json.dump(asdict(made), handle, indent=1)
+    temporary.replace(path)
+    return made
+
+
+def forget(lab: Lab) -> None:
+    """Remove all state of a lab but its lock."""
+    for entry in lab.directory.iterdir() if lab.directory.exists() else ():
+        if entry.name == "lock":
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _parse(text: str) -> Secrets:
+    raw = json.loads(text)
+    return Secrets(
+        zone_keys={name: ZoneKey(**key) for name, key in raw["zone_keys"].items()},
+        update_secret=raw["update_secret"],
+        transfer_secret=raw["transfer_secret"],
+        certificates={name: ServerCertificate(**item) for name, item in raw["certificates"].items()},
+    )
+
+
+def _make() -> Secrets:
+    return Secrets(
+        zone_keys={name: _zone_key(name) for name in SIGNED_NAMES},
+        update_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+        transfer_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+        certificates={host.fqdn: _certificate(host.fqdn) for host in HOSTS if host.kind is Kind.SENDER},
+    )
+
+
+def _zone_key(zone: str) -> ZoneKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    numbers = key.private_numbers()
+    dnskey = dns.dnssec.make_dnskey(key.public_key(), Algorithm.ECDSAP256SHA256, flags=_KEY_FLAGS)
+    private = (
+        "Private-key-format: v1.3\n"
+        f"Algorithm: {_ALGORITHM} (ECDSAP256SHA256)\n"
+        f"PrivateKey: {base64.b64encode(numbers.private_value.to_bytes(32, 'big')).decode()}\n"
+    )
+    ds = dns.dnssec.make_ds(dns.name.from_text(zone), dnskey, "SHA256")
+    return ZoneKey(zone, dns.dnssec.key_id(dnskey), dnskey.to_text(), ds.to_text(), private)
+
+
+def _certificate(name: str) -> ServerCertificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(tz=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(
+        key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return ServerCertificate(
+        (private + certificate.public_bytes(serialization.Encoding.PEM)).decode(), f"3 1 1 {digest.finalize().hex()}"
+    )
