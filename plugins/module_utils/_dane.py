@@ -16,7 +16,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ._certificate import host_names, load_der_certificate
-from ._der import CertificateParts
 from ._errors import InvalidCertificate
 from ._names import matches_reference, to_ascii
 from ._path import Link, build_path, path_problem, path_signature_problem
@@ -30,6 +29,8 @@ if t.TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography import x509
+
+    from ._der import CertificateParts
 
 __all__ = [
     "Breach",

@@ -14,7 +14,6 @@ copies the octets, knows no key types, and works where no library is installed.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ._errors import InvalidCertificate
 
@@ -93,8 +92,7 @@ def oid_text(content: bytes) -> str:
     return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateParts:
+class CertificateParts(t.NamedTuple):
     """The parts of a certificate that DANE looks at, each as the octets that stand in it (RFC 5280 section 4.1)."""
 
     der: bytes
@@ -116,6 +114,11 @@ def read_certificate(der: bytes) -> CertificateParts:
 
 
 def _expect(data: bytes, start: int, end: int, tag: int, what: str) -> tuple[int, int]:
+    """Where the content of the element at ``start`` begins and ends, once its tag is the one expected."""
+    if start < end - 1 and data[start] == tag and (length := data[start + 1]) < 0x80:
+        content, stop = start + 2, start + 2 + length  # the common case, worth its lines: there are 13 in a certificate
+        if stop <= end:
+            return content, stop
     found, content, stop = _element(data, start, end)
     if found != tag:
         raise _MalformedError(f"{what} has tag 0x{found:02x} instead of 0x{tag:02x}")

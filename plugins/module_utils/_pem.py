@@ -14,7 +14,6 @@ from __future__ import annotations
 import binascii
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ._errors import InvalidCertificate
 
@@ -30,8 +29,7 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*+(?:-(?!----)[^-]*+
 _EDGE = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{0,40})-----")
 
 
-@dataclass(frozen=True, slots=True)
-class PemBlock:
+class PemBlock(t.NamedTuple):
     """One block of a file: its label, its text from BEGIN to END, and the line that it begins in."""
 
     label: str
@@ -40,9 +38,9 @@ class PemBlock:
 
     def octets(self) -> bytes:
         """What the block holds. Raises InvalidCertificate when it is not base64."""
-        body = self.text[len(f"-----BEGIN {self.label}-----") : -len(f"-----END {self.label}-----")]
+        marker = len(self.label) + 16  # -----BEGIN and five hyphens, with spaces and label
         try:
-            data = binascii.a2b_base64("".join(body.split()), strict_mode=True)
+            data = binascii.a2b_base64("".join(self.text[marker : 2 - marker].split()), strict_mode=True)
         except ValueError as exc:  # binascii.Error, and characters outside ASCII
             msg = f"Damaged PEM: the {self.label} block in line {self.line} is not base64: {exc}"
             raise InvalidCertificate(msg) from None

@@ -13,6 +13,7 @@ parameters, so both are done here.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -109,7 +110,12 @@ def _algorithm(content: bytes) -> tuple[str, list[tuple[int, bytes]]]:
 
 def signature_algorithm(certificate: CertificateParts) -> str:
     """The object identifier of a certificate's signature algorithm. Raises InvalidCertificate when it is unknown."""
-    oid, _parameters = _algorithm(elements(certificate.signature_algorithm)[0][1])
+    return _known_signature(certificate.signature_algorithm)
+
+
+@functools.lru_cache(maxsize=64)  # there are few, and every certificate asks
+def _known_signature(identifier: bytes) -> str:
+    oid, _parameters = _algorithm(elements(identifier)[0][1])
     if oid not in _VERIFIABLE and oid not in _KNOWN_ONLY:
         msg = f"The certificate is signed by an unknown algorithm, object identifier {oid}; is it damaged?"
         raise InvalidCertificate(msg)

@@ -146,11 +146,14 @@ class TlsaRecord:
     data: bytes
 
     def __post_init__(self) -> None:
-        for field in _FIELDS:
-            value = getattr(self, field)
-            number = field_number(field, value)
-            if type(value) is not int:
-                object.__setattr__(self, field, number)  # an enum member or a name would print as itself
+        for field, value in (
+            ("usage", self.usage),
+            ("selector", self.selector),
+            ("matching_type", self.matching_type),
+        ):
+            if type(value) is not int or not 0 <= value <= 255:
+                # A member of an enumeration becomes a plain number: it would show as itself in what Ansible returns.
+                object.__setattr__(self, field, field_number(field, value))
         if len(self.data) > _MAX_DATA:
             msg = (
                 f"Certificate association data of {len(self.data)} octets does not fit into a DNS record ({_MAX_DATA})"

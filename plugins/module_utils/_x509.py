@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ._certificate import certificate_parts, extension, is_ca, load_der_certificate
+from ._certificate import certificate_parts, load_der_certificate
+from ._chains import Chain, split_chains
 from ._der import CertificateParts, check_public_key
 from ._errors import InvalidCertificate
 from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PUBLIC_KEY_LABEL, PemBlock, read_blocks
-from ._signature import signature_problem
-from ._tlsa import MatchingType, Selector, TlsaRecord
+from ._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +38,12 @@ if t.TYPE_CHECKING:
 
 __all__ = [
     "certificate_parts",
-    "is_ca",
     "load_certificates",
     "load_chains",
     "load_public_key",
+    "pem_blocks",
     "tlsa_record_for",
 ]
-
-Chain = tuple[x509.Certificate, ...]
 
 
 def load_certificates(data: bytes | str) -> Chain:
@@ -54,7 +52,7 @@ def load_certificates(data: bytes | str) -> Chain:
     Keys, and text around the blocks, are passed over. Raises InvalidCertificate: empty input, cut off or damaged PEM,
     something else than a certificate, an unknown signature algorithm.
     """
-    blocks = _pem_blocks(data)
+    blocks = pem_blocks(data)
     if blocks is None:
         return (_certificate(t.cast("bytes", data)),)
     return tuple(_certificate(block.octets(), block.line) for block in _with_certificates(blocks))
@@ -67,9 +65,9 @@ def load_chains(data: bytes | str) -> tuple[Chain, ...]:
     In any other, each certificate that is no CA, or names a host, begins one unless it issued what stands before it.
     Raises InvalidCertificate as ``load_certificates`` does, and where a certificate's chain cannot be told.
     """
-    blocks = _pem_blocks(data)
+    blocks = pem_blocks(data)
     if blocks is None or blocks[0].label not in PRIVATE_KEY_LABELS:
-        return _split(load_certificates(data))
+        return split_chains(load_certificates(data))
     groups: list[list[x509.Certificate]] = []
     for block in _with_certificates(blocks, and_keys=True):
         if block.label in PRIVATE_KEY_LABELS:
@@ -87,7 +85,7 @@ def load_public_key(data: bytes | str) -> bytes:
 
     Raises InvalidCertificate.
     """
-    blocks = _pem_blocks(data)
+    blocks = pem_blocks(data)
     if blocks is None:
         der = t.cast("bytes", data)
         try:
@@ -114,7 +112,8 @@ def tlsa_record_for(
     A public key may be given as its DER SubjectPublicKeyInfo. Raises InvalidCertificate when selector cert (0) is asked
     of a key, and for selectors and matching types that have no meaning.
     """
-    if selector not in {Selector.CERT, Selector.SPKI} or matching_type not in _DIGESTS:
+    digest = _DIGESTS.get(matching_type)
+    if digest is None or selector not in (0, 1):
         msg = (
             f"Selector {selector} with matching type {matching_type} cannot be computed; "
             "use selector cert (0) or spki (1) and matching type full (0), sha2-256 (1) or sha2-512 (2)"
@@ -123,28 +122,29 @@ def tlsa_record_for(
     if isinstance(source, x509.Certificate):
         source = certificate_parts(source)
     if isinstance(source, CertificateParts):
-        selected = source.spki if selector == Selector.SPKI else source.der
-    elif selector == Selector.CERT:
+        selected = source.spki if selector == 1 else source.der
+    elif selector == 0:
         msg = "Selector cert (0) needs a certificate; a bare public key goes with selector spki (1)"
         raise InvalidCertificate(msg)
     elif isinstance(source, bytes):
         selected = check_public_key(source)
     else:
         selected = source.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return TlsaRecord(usage, selector, matching_type, _DIGESTS[matching_type](selected))
+    return TlsaRecord(usage, selector, matching_type, digest(selected))
 
 
+# By number, as of MatchingType: members of an enumeration are slow to look up, and there may be thousands to do.
 _DIGESTS: t.Final[t.Mapping[int, t.Callable[[bytes], bytes]]] = {
-    MatchingType.FULL: bytes,
-    MatchingType.SHA2_256: lambda octets: hashlib.sha256(octets).digest(),
-    MatchingType.SHA2_512: lambda octets: hashlib.sha512(octets).digest(),
+    0: bytes,
+    1: lambda octets: hashlib.sha256(octets).digest(),
+    2: lambda octets: hashlib.sha512(octets).digest(),
 }
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _pem_blocks(data: bytes | str) -> list[PemBlock] | None:
+def pem_blocks(data: bytes | str) -> list[PemBlock] | None:
     """The PEM blocks of the input, at least one; None when it is DER. Raises InvalidCertificate."""
     if not data.strip():
         raise InvalidCertificate("The input is empty where a certificate or key was expected")
@@ -213,29 +213,3 @@ def _public_half(load: t.Callable[[bytes, None], PrivateKeyTypes], data: bytes) 
         msg = f"The private key cannot be read: {exc}"
         raise InvalidCertificate(msg) from exc
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-# --- telling chains apart ---------------------------------------------------------------------------------------------
-
-
-def _names_host(certificate: x509.Certificate) -> bool:
-    names = extension(certificate, x509.SubjectAlternativeName)
-    return names is not None and bool(names.get_values_for_type(x509.DNSName))
-
-
-def _issued(issuer: CertificateParts, certificate: CertificateParts) -> bool:
-    return certificate.issuer == issuer.subject and signature_problem(certificate, issuer.spki) is None
-
-
-def _split(certificates: Chain) -> tuple[Chain, ...]:
-    groups: list[list[x509.Certificate]] = []
-    parts: list[CertificateParts] = []
-    for certificate in certificates:
-        these = certificate_parts(certificate)
-        end_entity = not is_ca(certificate) or _names_host(certificate)
-        if not groups or (end_entity and not any(_issued(these, other) for other in parts)):
-            groups.append([])
-            parts = []
-        groups[-1].append(certificate)
-        parts.append(these)
-    return tuple(tuple(group) for group in groups)
