@@ -98,8 +98,21 @@ class PublisherConflict(PublisherError):  # noqa: N818  # see InvalidInput
 
 
 class PostfixError(DaneError):
-    """Postfix or one of its tools refused; the message carries what it said."""
+    """Postfix or one of its tools refused, or its configuration defeats DANE; the message carries what was said.
+
+    ``details`` is returned beside the message by modules.
+    """
+
+    def __init__(self, message: str, *, details: dict[str, object] | None = None) -> None:
+        """``details`` are for programs, for example the findings behind a refusal."""
+        super().__init__(message)
+        self.details = details or {}
 
 
 class StoreError(DaneError):
     """The certificate store on disk is damaged, tampered with, unwritable or in use; nothing was switched."""
+
+    def __init__(self, message: str, *, details: dict[str, object] | None = None) -> None:
+        """``details`` is returned by a module beside the message."""
+        super().__init__(message)
+        self.details = details

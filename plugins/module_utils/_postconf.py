@@ -1,0 +1,229 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Adapter to an installed Postfix: the only caller of postconf, postfix, postmulti and postmap.
+
+Nothing is edited in place. ``postconf -e`` works on a copy; what it made is checked there, and one rename puts it into
+the configuration directory, so that a crash at any point leaves a main.cf that was checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ._errors import InvalidInput, PostfixError
+from ._postfix import PostfixState, parse_parameters, parse_services
+from ._postfix_lookup import DUMPABLE_TABLES, Table
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._postfix_settings import Plan
+
+__all__ = ["PostfixInstance", "instance_directory", "replace_file"]
+
+# A reload that a killed run owes: written before main.cf changes, removed after the reload.
+_PENDING: t.Final = ".dane-reload-pending"
+
+_TIMEOUT: t.Final = 120.0
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of Postfix, in the C locale, with nothing of our environment but PATH."""
+    environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except FileNotFoundError:
+        msg = f"There is no {command[0]} on this host; install the Debian package postfix first"
+        raise PostfixError(msg) from None
+    except subprocess.TimeoutExpired:
+        msg = f"{' '.join(command)} did not end within {_TIMEOUT:.0f} seconds"
+        raise PostfixError(msg) from None
+
+
+def _output(*command: str) -> str:
+    done = _run(*command)
+    if done.returncode != 0:
+        msg = f"{' '.join(command[:4])} failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        raise PostfixError(msg)
+    return done.stdout
+
+
+def instance_directory(name: str) -> str:
+    """Return the configuration directory of the instance with this ``multi_instance_name``, ``-`` for the primary."""
+    instances = {}
+    for line in _output("postmulti", "-l").splitlines():
+        fields = line.split()
+        if len(fields) == 4:
+            instances[fields[0]] = fields[3]
+    if name not in instances:
+        msg = f"instance: Postfix has no instance {name!r} here; postmulti -l lists {', '.join(sorted(instances))}"
+        raise InvalidInput(msg)
+    return instances[name]
+
+
+class PostfixInstance:
+    """One configuration directory of an installed Postfix."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises InvalidInput when ``directory`` holds no main.cf."""
+        self._directory = Path(directory)
+        # A main.cf that is a symbolic link is replaced where it really is.
+        self._main = (self._directory / "main.cf").resolve()
+        self._pending = self._directory / _PENDING
+        if not self._main.is_file():
+            msg = f"config_directory: there is no main.cf in {directory}; is Postfix installed and configured there?"
+            raise InvalidInput(msg)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs of ours out. Raises PostfixError when one is at work."""
+        handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                msg = f"Another run is changing {self._directory}; try again when it has ended"
+                raise PostfixError(msg) from None
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self) -> PostfixState:
+        """Ask postconf for everything, in four calls. Raises PostfixError when main.cf or master.cf is malformed."""
+        return _read(str(self._directory))
+
+    def main_cf(self) -> bytes:
+        """Return main.cf as it is."""
+        return self._main.read_bytes()
+
+    def table(self, name: str) -> Table:
+        """List a lookup table such as ``hash:/etc/postfix/tls_policy``."""
+        bare = name.removeprefix("proxy:")
+        if bare.partition(":")[0] not in DUMPABLE_TABLES:
+            return Table()
+        done = _run("postmap", "-c", str(self._directory), "-s", bare)
+        if done.returncode != 0:
+            return Table(problem=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "postmap failed")
+        entries: dict[str, str] = {}
+        for line in done.stdout.splitlines():
+            key, _, value = line.partition("\t")
+            entries.setdefault(key, value)
+        return Table(entries=entries)
+
+    def contains(self, table: str, key: str) -> bool:
+        """Whether a lookup table has ``key``. Raises PostfixError when the table cannot be asked."""
+        done = _run("postmap", "-c", str(self._directory), "-q", key, table)
+        if done.returncode != 0 and done.stderr.strip():
+            msg = f"postmap -q {key} {table} failed: {done.stderr.strip().splitlines()[-1]}"
+            raise PostfixError(msg)
+        return done.returncode == 0
+
+    def edited(self, plan: Plan, *, check: bool) -> bytes:
+        """Return main.cf as ``postconf`` makes it from this plan, without touching the configuration.
+
+        The result must parse, must have what was planned, and must have kept every other setting. With ``check``,
+        it must pass ``postfix check`` too, which may repair the queue directory and so is not for a dry run.
+        Raises PostfixError otherwise.
+        """
+        with tempfile.TemporaryDirectory(prefix="postfix-dane-") as scratch:
+            for name in ("main.cf", "master.cf"):
+                shutil.copyfile(self._directory / name, Path(scratch, name))
+            before = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            if plan.removals:
+                _output("postconf", "-c", scratch, "-X", *plan.removals)
+            if plan.assignments:
+                _output("postconf", "-c", scratch, "-e", *(f"{k}={v}" for k, v in plan.assignments.items()))
+            after = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            expected = {name: value for name, value in before.items() if name not in plan.removals}
+            expected.update(plan.assignments)
+            if after != expected:
+                odd = sorted(name for name in after.keys() | expected.keys() if after.get(name) != expected.get(name))
+                msg = f"postconf did not make of main.cf what was asked: see {', '.join(odd)}; nothing was changed"
+                raise PostfixError(msg)
+            if check:
+                _output("postfix", "-c", scratch, "check")
+            return Path(scratch, "main.cf").read_bytes()
+
+    def install(self, before: bytes, after: bytes) -> None:
+        """Put a checked main.cf in place of the one that it was made from, and note that a reload is owed."""
+        if self.main_cf() != before:
+            msg = f"{self._main} was changed by somebody else in the meantime; nothing was written, run again"
+            raise PostfixError(msg)
+        self.owe_reload()
+        replace_file(self._main, after)
+
+    def owe_reload(self) -> None:
+        """Note that Postfix must be reloaded, so that the next run does it if this one is killed before."""
+        self._pending.touch()
+
+    @property
+    def reload_owed(self) -> bool:
+        """Whether a run changed the configuration and did not come to the reload."""
+        return self._pending.exists()
+
+    def running(self) -> bool:
+        """Whether the instance's master(8) runs."""
+        return _run("postfix", "-c", str(self._directory), "status").returncode == 0
+
+    def reload(self) -> bool:
+        """Have a running Postfix read its configuration. Returns False when it does not run, and so needs none."""
+        running = self.running()
+        if running:
+            _output("postfix", "-c", str(self._directory), "reload")
+            if not self.running():
+                msg = "Postfix ended when it was reloaded; its log tells why (journalctl -u 'postfix*')"
+                raise PostfixError(msg)
+        self._pending.unlink(missing_ok=True)
+        return running
+
+
+def _read(directory: str) -> PostfixState:
+    return PostfixState(
+        directory=directory,
+        explicit=parse_parameters(_output("postconf", "-c", directory, "-n")),
+        effective=parse_parameters(_output("postconf", "-c", directory, "-x", "-C", "builtin")),
+        services=parse_services(_output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P")),
+    )
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file whole by a rename within its directory; an existing file's owner and mode are kept."""
+    temporary = path.with_name(f"{path.name}.dane-new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        if path.exists():
+            shutil.copystat(path, temporary)
+            status = path.stat()
+            os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+            os.utime(temporary)
+        else:
+            os.fchmod(stream.fileno(), mode)
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,233 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The work of the module postfix_dane: look, decide, refuse or write, reload.
+
+Order is what makes a kill harmless: the policy table stands before main.cf names it, and goes only after main.cf has
+let go of it; main.cf changes by one rename; a reload that is owed is on disk before it is owed.
+"""
+
+from __future__ import annotations
+
+import ssl
+import typing as t
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ._errors import InvalidCertificate, InvalidInput, PostfixError
+from ._postconf import PostfixInstance, instance_directory, replace_file
+from ._postfix import Finding, PostfixState, split_list
+from ._postfix_chain import chain_findings, key_algorithm
+from ._postfix_inbound import inbound_findings
+from ._postfix_lookup import Table, policy_map_findings, resolver_findings
+from ._postfix_outbound import outbound_findings
+from ._postfix_policy import POLICY_HEADER, Policy, expired_policies, fingerprint_findings, render_policies
+from ._postfix_settings import Plan, Wishes, check_version, plan_settings
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+__all__ = ["Change", "Request", "apply"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one run is asked to do. ``policies`` None leaves the policy table alone, an empty tuple takes it away.
+
+    ``accept`` holds settings whose findings the user knows of; ``ports`` those that TLSA records are published for.
+    """
+
+    wishes: Wishes
+    directory: str | None = None
+    instance: str | None = None
+    policies: tuple[Policy, ...] | None = None
+    policy_file: str | None = None
+    ports: tuple[int, ...] = (25,)
+    accept: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a run did, or in a dry run would do. ``files`` holds path, text before and text after of each file."""
+
+    state: PostfixState
+    plan: Plan
+    findings: tuple[Finding, ...]
+    files: tuple[tuple[str, str, str], ...]
+    reloaded: bool
+
+
+def apply(request: Request, *, today: dt.date, dry_run: bool) -> Change:
+    """Make main.cf and the policy table what they should be, and reload Postfix if it runs.
+
+    Raises PostfixError, before anything is changed, when a finding says that DANE cannot work.
+    """
+    directory = instance_directory(request.instance) if request.instance else request.directory or "/etc/postfix"
+    postfix = PostfixInstance(directory)
+    with postfix.lock():
+        state = postfix.read()
+        check_version(state)
+        wishes, findings = _chain_files(request.wishes, dry_run=dry_run)
+        table = Path(request.policy_file or Path(directory, "dane_policy"))
+        wishes = _policy_map(
+            replace(wishes, destinations=_missing(postfix, state, wishes.destinations)), request, table
+        )
+        plan = plan_settings(state, wishes)
+        planned = state.with_settings(plan.assignments, plan.removals)
+        findings += _look(postfix, planned, request, wishes)
+        findings += expired_policies(request.policies or (), today)
+        findings = _accepted(findings, request.accept)
+        _refuse(findings)
+        before = postfix.main_cf()
+        after = postfix.edited(plan, check=not dry_run) if plan else before
+        old_table, new_table = _table_texts(request, table)
+        owed = postfix.reload_owed
+        if not dry_run:
+            if new_table and new_table != old_table:
+                postfix.owe_reload()
+                replace_file(table, new_table.encode())
+            if after != before:
+                postfix.install(before, after)
+            if old_table and not new_table:
+                table.unlink()
+        changed = bool(plan) or old_table != new_table or owed
+        reloaded = changed and (postfix.running() if dry_run else postfix.reload())
+    files = [(str(Path(directory, "main.cf")), _shown(before), _shown(after))]
+    if old_table != new_table:
+        files.append((str(table), old_table, new_table))
+    return Change(state=planned, plan=plan, findings=findings, files=tuple(files), reloaded=reloaded)
+
+
+def _shown(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        lines = "\n".join(f"- {finding.sentence()}" for finding in errors)
+        msg = (
+            f"DANE cannot work with the configuration that is there, and nothing was changed:\n{lines}\n"
+            f"What you know of and want to keep, name in the option accept."
+        )
+        raise PostfixError(msg, details={"findings": [finding.to_mapping() for finding in findings]})
+
+
+def _accepted(findings: tuple[Finding, ...], accept: frozenset[str]) -> tuple[Finding, ...]:
+    return tuple(replace(f, severity="notice") if f.setting in accept else f for f in findings)
+
+
+def _look(postfix: PostfixInstance, planned: PostfixState, request: Request, wishes: Wishes) -> tuple[Finding, ...]:
+    """Collect the findings on the configuration as it will be."""
+    own = wishes.policy_map or ""
+    tables = {
+        name: Table({policy.destination: policy.text() for policy in request.policies or ()})
+        if name == own
+        else postfix.table(name)
+        for name in split_list(planned.value("smtp_tls_policy_maps"))
+    }
+    findings = [
+        *outbound_findings(planned),
+        *policy_map_findings(planned, tables, own),
+        *fingerprint_findings(planned, request.policies or ()),
+        *resolver_findings(
+            planned, _text("/etc/resolv.conf"), _text(f"{planned.value('queue_directory')}/etc/resolv.conf")
+        ),
+    ]
+    if planned.value("smtpd_tls_chain_files"):
+        findings += inbound_findings(planned, request.ports)
+    return tuple(findings)
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _policy_map(wishes: Wishes, request: Request, table: Path) -> Wishes:
+    own = f"texthash:{table}"
+    if request.policies is None:
+        return replace(wishes, own_policy_map=own)
+    return replace(wishes, own_policy_map=own, policy_map=own if request.policies else "")
+
+
+def _table_texts(request: Request, table: Path) -> tuple[str, str]:
+    """Return the policy table's text before and after. Raises PostfixError for a file that is not ours."""
+    present = _text(str(table)) or ""
+    if request.policies is None:
+        return present, present
+    if present and not present.startswith(POLICY_HEADER):
+        if not request.policies:
+            return present, present
+        msg = f"policy_file: {table} is there and was not written by this module; name another file, or move it away"
+        raise PostfixError(msg)
+    return present, render_policies(request.policies) if request.policies else ""
+
+
+def _missing(postfix: PostfixInstance, state: PostfixState, destinations: Iterable[str]) -> tuple[str, ...]:
+    """Return those mail domains that Postfix does not receive mail for yet, by whatever class of domain."""
+    missing = []
+    for domain in dict.fromkeys(destinations):
+        classes = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
+        if not any(_lists(postfix, state.value(name), domain.lower()) for name in classes):
+            missing.append(domain)
+    return tuple(missing)
+
+
+def _lists(postfix: PostfixInstance, value: str, domain: str) -> bool:
+    """Whether a domain list (names, ``type:table`` and /file entries, postconf(5) mydestination) has the domain."""
+    for entry in split_list(value):
+        if entry.startswith("/"):
+            if _lists(postfix, _text(entry) or "", domain):
+                return True
+        elif ":" in entry:
+            if postfix.contains(entry, domain):
+                return True
+        elif entry.lower() == domain:
+            return True
+    return False
+
+
+def _chain_files(wishes: Wishes, *, dry_run: bool) -> tuple[Wishes, tuple[Finding, ...]]:
+    """Find the files behind ``chain_files``, whose entries may be patterns, and check each as Postfix would load it."""
+    paths: list[str] = []
+    findings: list[Finding] = []
+    for pattern in wishes.chain_files:
+        if not pattern.startswith("/"):
+            msg = f"chain_files: {pattern!r} must be an absolute path, or a pattern of such"
+            raise InvalidInput(msg)
+        found = sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+        if not found and not dry_run:
+            msg = f"chain_files: there is no file {pattern}; make the key and its chain first (role mail_certificate)"
+            raise InvalidInput(msg)
+        if not found:
+            findings.append(
+                Finding(
+                    pattern,
+                    "warning",
+                    "There is no such file yet.",
+                    "A real run needs it; role mail_certificate makes it.",
+                )
+            )
+        paths += found or [pattern]
+    present = [path for path in dict.fromkeys(paths) if Path(path).exists()]
+    algorithms = {path: _check_chain_file(path) for path in present}
+    findings += chain_findings(algorithms, {path: Path(path).stat().st_mode for path in present})
+    return replace(wishes, chain_files=tuple(dict.fromkeys(paths))), tuple(findings)
+
+
+def _check_chain_file(path: str) -> str:
+    try:
+        algorithm = key_algorithm(Path(path).read_text(encoding="utf-8", errors="replace"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+    except (InvalidCertificate, ssl.SSLError, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        msg = f"chain_files: {path}: {reason}; nothing was changed"
+        raise InvalidCertificate(msg) from None
+    return algorithm

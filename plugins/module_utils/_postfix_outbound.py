@@ -1,0 +1,276 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What in a Postfix configuration is in the way of DANE for outgoing mail.
+
+Every function takes the state as it will be once the plan is carried out. What turns DANE off for all mail is an
+``error``; Postfix itself logs a warning for each message at most, and delivers without verification.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ._postfix import Finding, PostfixState, Service, Severity, split_list, version_numbers
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["outbound_findings"]
+
+# Overrides of an SMTP client service that take DANE from it, and the values that do not.
+_CLIENT_OVERRIDES: t.Final = {
+    "smtp_tls_security_level": ("dane", "dane-only"),
+    "smtp_dns_support_level": ("dnssec",),
+    "smtp_host_lookup": ("dns", "dns, native", "dns,native"),
+    "smtp_tls_dane_insecure_mx_policy": ("dane",),
+    "smtp_dns_resolver_options": ("",),
+    "smtp_use_tls": (),
+    "smtp_enforce_tls": (),
+    "smtp_tls_per_site": (),
+}
+
+# Fixed upstream on 2026-05-31 (HISTORY); of the versions in Debian, 3.10.13 has the fix and 3.7.11 has not.
+_TLSA_CRASH_FIXED: t.Final = {(3, 10): (3, 10, 13)}
+_TLSA_CRASH_SINCE: t.Final = (3, 6)
+
+
+def outbound_findings(state: PostfixState) -> tuple[Finding, ...]:
+    """Return everything in main.cf and master.cf that keeps outgoing mail from being verified."""
+    return (
+        *_parameters(state),
+        *_routes(state),
+        *_clients(state),
+        *_filters(state),
+        *_lmtp_sockets(state),
+        *_crash(state),
+    )
+
+
+def _parameters(state: PostfixState) -> Iterator[Finding]:
+    if state.yes("ignore_mx_lookup_error"):
+        yield Finding(
+            "ignore_mx_lookup_error",
+            "error",
+            "With `yes`, Postfix turns DANE off for all destinations.",
+            "Take the parameter out of main.cf.",
+        )
+    if state.yes("disable_dns_lookups"):
+        yield Finding(
+            "disable_dns_lookups",
+            "error",
+            "Without DNS lookups there is no DANE.",
+            "Take the parameter out of main.cf; for a single destination without DNS use a transport of its own.",
+        )
+    if {"res_defnames", "res_dnsrch"} & {
+        option.lower() for option in split_list(state.value("smtp_dns_resolver_options"))
+    }:
+        yield Finding(
+            "smtp_dns_resolver_options",
+            "error",
+            "res_defnames and res_dnsrch make Postfix turn DANE off: it verifies no name that it completed itself.",
+            "Take them out, and write full names in transport tables and relayhost.",
+        )
+    if "starttls" in {word.lower() for word in split_list(state.value("smtp_discard_ehlo_keywords"))}:
+        yield Finding(
+            "smtp_discard_ehlo_keywords",
+            "error",
+            "STARTTLS is ignored for every destination, so mail for hosts with TLSA records is deferred.",
+            "Take `starttls` out of the list.",
+        )
+    yield from _digests(state)
+    if state.value("smtp_tls_per_site") and not state.value("smtp_tls_policy_maps"):
+        yield Finding(
+            "smtp_tls_per_site",
+            "warning",
+            "The destinations in this obsolete table are delivered without DANE.",
+            "Move what is still needed to the policies, and take the parameter out of main.cf.",
+        )
+    if state.yes("smtp_tls_wrappermode"):
+        yield Finding(
+            "smtp_tls_wrappermode",
+            "error",
+            "With `yes`, every connection begins with TLS at once, which no MX host on port 25 does.",
+            "Take it out of main.cf, and give it to the one transport that needs it, in master.cf with -o.",
+        )
+    if state.value("smtp_dns_reply_filter"):
+        yield Finding(
+            "smtp_dns_reply_filter",
+            "notice",
+            "A filter on DNS replies may take away TLSA records, which reads as `this host has none`.",
+            "Make sure that no rule of the table matches TLSA, MX, A or AAAA records of hosts that use DANE.",
+        )
+
+
+def _digests(state: PostfixState) -> Iterator[Finding]:
+    if "tls_dane_digests" not in state.explicit:
+        return
+    names = [
+        entry.partition("=")[0].lower().replace("-", "") for entry in split_list(state.explicit["tls_dane_digests"])
+    ]
+    if unknown := sorted({name for name in names if name not in {"sha512", "sha256"}}):
+        yield Finding(
+            "tls_dane_digests",
+            "error",
+            f"{', '.join(unknown)}: a digest unknown to OpenSSL turns DANE off; RFC 7671 has sha256 and sha512 alone.",
+            "Take the parameter out of main.cf; its default is right.",
+        )
+    elif "sha256" not in names:
+        yield Finding(
+            "tls_dane_digests",
+            "error",
+            "Without sha256 nearly all TLSA records are unusable, and mail goes out unauthenticated.",
+            "Take the parameter out of main.cf; its default is right.",
+        )
+
+
+def _routes(state: PostfixState) -> Iterator[Finding]:
+    if relay := state.value("relayhost"):
+        yield _relay("relayhost", relay, state.value("smtp_tls_security_level"))
+    transport, _, nexthop = state.value("default_transport").partition(":")
+    if nexthop:
+        yield _relay("default_transport", nexthop, state.value("smtp_tls_security_level"))
+    elif transport != "smtp":
+        yield Finding(
+            "default_transport",
+            "warning",
+            f"Outgoing mail is not handed to smtp(8) as such, but to `{transport}`.",
+            "Make sure that this transport runs smtp(8) without overrides that turn DANE off.",
+        )
+    if state.value("smtp_fallback_relay"):
+        yield Finding(
+            "smtp_fallback_relay",
+            "notice",
+            "Mail that a destination's MX hosts did not take, be it because they failed DANE, goes to this relay.",
+            "Have TLSA records for the relay, and a relay that verifies the destinations itself.",
+        )
+    for name in ("sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps"):
+        if state.value(name):
+            yield Finding(
+                name,
+                "notice",
+                "Mail of the senders in it goes by a relay, so DANE verifies the relay and not the destination.",
+                "Have TLSA records for the relays, and relays that do DANE themselves.",
+            )
+
+
+def _relay(setting: str, nexthop: str, level: str) -> Finding:
+    host = nexthop.split(",", maxsplit=1)[0].strip()
+    literal = re.fullmatch(r"\[(?:[0-9.]+|(?:ipv6:)?[0-9a-f:]*:[0-9a-f:.]*)\](?::\S+)?", host.lower())
+    severity: Severity = "notice"
+    if literal and level == "dane-only":
+        severity = "error"
+        how = "is an address, and an address has no TLSA records, so at level dane-only no mail goes out."
+    elif literal:
+        severity = "warning"
+        how = "is an address, and an address has no TLSA records: the connection to the relay is not authenticated."
+    elif host.startswith("["):
+        how = "is one host: DANE verifies that host, by its own TLSA records, and never the destination behind it."
+    else:
+        how = "is looked up by MX: DANE verifies its MX hosts, and never the destination behind them."
+    remedy = "Have TLSA records for the relay in a signed zone; towards the destinations the relay itself must do DANE."
+    if literal:
+        remedy = f"Write the relay's name instead of its address. {remedy}"
+    return Finding(setting, severity, f"All outgoing mail goes to {host}. It {how}", remedy)
+
+
+def _clients(state: PostfixState) -> Iterator[Finding]:
+    """Look at every service of master.cf that runs smtp(8), and at what it needs beside it."""
+    if state.named("smtp", "unix") is None:
+        yield Finding(
+            "smtp/unix", "error", "master.cf has no SMTP client service.", "Put the line of master.cf.proto back."
+        )
+    if state.named("tlsmgr", "unix") is None:
+        yield Finding(
+            "tlsmgr/unix",
+            "error",
+            "master.cf has no tlsmgr, without which there is no TLS.",
+            "Put the line of master.cf.proto back.",
+        )
+    for service in state.services:
+        if service.command == "smtp" and service.kind == "unix":
+            yield from _client(service)
+
+
+def _client(service: Service) -> Iterator[Finding]:
+    # Every destination goes by `smtp`, relayed domains by `relay`; further clients are somebody's own transports.
+    severity: Severity = {"smtp": "error", "relay": "warning"}.get(service.name, "notice")  # type: ignore[assignment]
+    for parameter, value in service.overrides:
+        if parameter in _CLIENT_OVERRIDES and value.lower() not in _CLIENT_OVERRIDES[parameter]:
+            yield Finding(
+                service.setting(parameter),
+                severity,
+                f"`-o {parameter}={value}` takes DANE from all mail that goes by the transport `{service.name}`.",
+                "Take the override out of master.cf, or keep the transport for destinations that cannot do DANE.",
+            )
+        elif parameter == "smtp_tls_policy_maps":
+            yield Finding(
+                service.setting(parameter),
+                "warning" if severity == "error" else "notice",
+                f"`-o {parameter}={value}`: the transport `{service.name}` does not see the policies of main.cf.",
+                "Take the override out of master.cf, and put its entries into main.cf's table.",
+            )
+
+
+def _filters(state: PostfixState) -> Iterator[Finding]:
+    """Content filters take mail and hand it back; the way to them must not demand DANE."""
+    content_filter = state.value("content_filter")
+    if not content_filter:
+        return
+    transport = content_filter.partition(":")[0]
+    service = state.named(transport, "unix")
+    if service is None or service.command != "smtp":
+        return
+    level = service.override("smtp_tls_security_level")
+    if level is None and state.value("smtp_tls_security_level") == "dane-only":
+        yield Finding(
+            "content_filter",
+            "error",
+            f"The filter is reached by smtp(8) through `{transport}`, and at level dane-only no mail would reach it.",
+            f"Give {transport} in master.cf `-o smtp_tls_security_level=none`.",
+        )
+    elif level is None and transport == "smtp":
+        yield Finding(
+            "content_filter",
+            "notice",
+            "The filter is reached by the transport `smtp`, as all outgoing mail is.",
+            "A transport of its own with `-o smtp_tls_security_level=none` saves a lookup for each message.",
+        )
+
+
+def _lmtp_sockets(state: PostfixState) -> Iterator[Finding]:
+    """At a DANE level, lmtp(8) defers all mail for a UNIX-domain socket (smtp_tls_policy.c, dane_init)."""
+    if state.value("lmtp_tls_security_level") not in {"dane", "dane-only"}:
+        return
+    for name in ("mailbox_transport", "virtual_transport", "local_transport", "relay_transport", "default_transport"):
+        transport, _, nexthop = state.value(name).partition(":")
+        service = state.named(transport, "unix")
+        if service is None or service.command != "lmtp" or nexthop.startswith("inet:"):
+            continue
+        if service.override("lmtp_tls_security_level") in {None, "dane", "dane-only"}:
+            yield Finding(
+                name,
+                "error",
+                f"`{state.value(name)}` is a UNIX-domain socket, and with lmtp_tls_security_level "
+                f"= {state.value('lmtp_tls_security_level')} all mail for it is deferred.",
+                f"Leave lmtp off, or give {transport} in master.cf `-o lmtp_tls_security_level=none`.",
+            )
+
+
+def _crash(state: PostfixState) -> Iterator[Finding]:
+    version = version_numbers(state.version)
+    fixed = next((fix for branch, fix in _TLSA_CRASH_FIXED.items() if version[:2] == branch), None)
+    if version < _TLSA_CRASH_SINCE or version[:2] > (3, 10) or (fixed and version >= fixed):
+        return
+    yield Finding(
+        "mail_version",
+        "notice",
+        f"Postfix {state.version} lacks the fix of 2026-05-31: a TLSA record of three octets, which a hostile "
+        f"destination can publish, ends the SMTP client process. New processes serve the other destinations.",
+        "Upgrade to Postfix 3.10.13 or later (Debian 13); until then, give a destination that does so "
+        "a policies entry with level `encrypt`.",
+    )
