@@ -58,6 +58,7 @@ class Change:
     plan: Plan
     findings: tuple[Finding, ...]
     files: tuple[tuple[str, str, str], ...]
+    changed: bool
     reloaded: bool
 
 
@@ -99,7 +100,7 @@ def apply(request: Request, *, today: dt.date, dry_run: bool) -> Change:
     files = [(str(Path(directory, "main.cf")), _shown(before), _shown(after))]
     if old_table != new_table:
         files.append((str(table), old_table, new_table))
-    return Change(state=planned, plan=plan, findings=findings, files=tuple(files), reloaded=reloaded)
+    return Change(state=planned, plan=plan, findings=findings, files=tuple(files), changed=changed, reloaded=reloaded)
 
 
 def _shown(content: bytes) -> str:

@@ -154,10 +154,11 @@ def resolver_findings(state: PostfixState, system: str | None, chroot: str | Non
                 f"or let {', '.join(chrooted)} run without chroot.",
             )
         )
-    for path, text in ((copy, chroot if chrooted else None), ("/etc/resolv.conf", system)):
-        if text is None:
-            continue
-        foreign = [address for address in _asked(text) if not _loopback(address)]
+    asked = {"/etc/resolv.conf": _asked(system or "")}
+    if chrooted and chroot is not None and _asked(chroot) not in asked.values():
+        asked[copy] = _asked(chroot)
+    for path, addresses in asked.items():
+        foreign = [address for address in addresses if not _loopback(address)]
         if foreign:
             findings.append(
                 Finding(
