@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -71,7 +72,8 @@ def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
     if found and found.digest == plan.digest() and found.state == "running" and _is_whole(plan.host, name):
         return False
     if not (found and found.digest == plan.digest() and found.state in {"created", "configured", "exited", "stopped"}):
-        podman.remove_container(name)
+        if found:
+            podman.remove_container(name)
         _create(lab, plan, name)
     podman.call("start", name)
     _wait_for_boot(name)
@@ -81,17 +83,22 @@ def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
 
 def _create(lab: Lab, plan: Plan, name: str) -> None:
     host, temporary = plan.host, name + _HALF_MADE
-    podman.remove_container(temporary)
-    podman.call(
+    arguments = [
         "create", "--name", temporary, "--hostname", host.fqdn,
         "--label", f"dane-lab.number={lab.number}", "--label", f"dane-lab.digest={plan.digest()}",
         "--network", f"{lab.network}:ip={lab.ipv4(host)},ip={lab.ipv6(host)},mac={lab.mac(host)}",
         "--systemd", "always", "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "5", "--cap-add", "NET_ADMIN",
         "--dns", "none", "--no-hosts",
         plan.image,
-    )  # fmt: skip
+    ]  # fmt: skip
+    if podman.attempt(*arguments).returncode != 0:
+        # After a crash podman may still hold the name without listing the container.
+        podman.remove_container(temporary)
+        podman.call(*arguments)
     podman.call("cp", "-", f"{temporary}:/", stdin=tar_stream(plan.files, int(time.time())))
-    podman.call("rename", temporary, name)
+    if podman.attempt("rename", temporary, name).returncode != 0:
+        podman.remove_container(name)
+        podman.call("rename", temporary, name)
 
 
 def _is_whole(host: Host, name: str) -> bool:
@@ -125,6 +132,6 @@ def remove(lab: Lab, hosts: Sequence[Host] | None = None) -> int:
     """Remove the containers of ``hosts`` (default all) and return how many there were."""
     names = None if hosts is None else {lab.container(host) for host in hosts}
     doomed = [name for name in existing(lab) if names is None or name.removesuffix(_HALF_MADE) in names]
-    for name in doomed:
-        podman.remove_container(name)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(podman.remove_container, doomed))
     return len(doomed)

@@ -41,16 +41,15 @@ def wait_for_name_servers(lab: Lab, hosts: Sequence[Host]) -> None:
             _wait(f"{host.fqdn} serves {zone}", functools.partial(_serves, lab.ipv4(host), zone, signed=signed))
 
     def level() -> bool:
-        behind = False
+        orders: dict[str, list[str]] = {}
         for zone, signed in served_zones(primary).items():
             wanted, got = (_serial(lab.ipv4(server), zone, signed=signed) for server in (primary, secondary))
-            if wanted == got:
-                continue
-            behind = True
-            # A primary made anew counts from 1 again: what the secondary knows of its past must go.
-            order = "zone-retransfer" if got > wanted else "zone-refresh"
-            podman.attempt("exec", lab.container(secondary), "knotc", order, zone)
-        return not behind
+            if wanted != got:
+                # A primary made anew counts from 1 again: what the secondary knows of its past must go.
+                orders.setdefault("zone-retransfer" if got > wanted else "zone-refresh", []).append(zone)
+        for order, zones in orders.items():
+            podman.attempt("exec", lab.container(secondary), "knotc", order, *zones)
+        return not orders
 
     _wait(f"{secondary.fqdn} follows {primary.fqdn}", level)
 

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -47,6 +48,8 @@ _SERVICE_PACKAGES = (
     "bind9 bind9-dnsutils bind9-utils knot knot-dnsutils unbound postfix openssl nftables python3-dnspython"
 )
 _SERVICES = "named bind9 knot unbound unbound-resolvconf postfix nftables"
+
+_BUILDER = "dane-lab-build-"
 
 _QUIET_INSTALL = """\
 set -eu
@@ -82,11 +85,11 @@ def reference(flavour: Flavour, suite: Suite) -> str:
 def ensure(images: Iterable[Image]) -> None:
     """Make the images that are not there yet; both releases side by side."""
     wanted = sorted(set(images))
-    missing = [image for image in wanted if not _exists(image)]
+    missing = _missing(wanted)
     if not missing:
         return
     with locked(build_directory() / "images.lock", "the images"):
-        missing = [image for image in missing if not _exists(image)]
+        missing = _missing(wanted)
         _sweep()
         bases = sorted({suite for _flavour, suite in missing})
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -101,8 +104,10 @@ def mirror_names(suite: Suite) -> list[str]:
     return names.split()
 
 
-def _exists(image: Image) -> bool:
-    return podman.attempt("image", "exists", reference(*image)).returncode == 0
+def _missing(images: Iterable[Image]) -> list[Image]:
+    rows = podman.listing("images", "--filter", "reference=localhost/dane-lab/*")
+    present = {name for row in rows for name in row.get("Names") or ()}
+    return [image for image in images if reference(*image) not in present]
 
 
 def _mmdebstrap(suite: Suite, target: Path) -> list[str]:
@@ -131,26 +136,27 @@ def _sweep() -> None:
         raise LabError(f"something is still mounted below {_workshop()} (see /proc/self/mounts); unmount it first")
     shutil.rmtree(_workshop(), ignore_errors=True)
     _workshop().mkdir(parents=True)
-    for row in podman.listing("ps", "--all", "--filter", "label=dane-lab.build"):
+    for row in podman.listing("ps", "--all", "--filter", f"name=^{_BUILDER}"):
         podman.remove_container(row["Id"])
 
 
 def _make_base(suite: Suite) -> None:
     image = (Flavour.BARE, suite)
-    if _exists(image):
+    if not _missing([image]):
         return
     say(f"making the base image of Debian {suite} (about a minute)")
-    temporary = _workshop() / suite
-    temporary.mkdir()
+    temporary = Path(tempfile.mkdtemp(prefix=f"{suite}-", dir=_workshop()))
+    temporary.chmod(0o755)  # apt's own user downloads there
     archive = temporary / "image.tar"
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    run_long(f"mmdebstrap {suite}", _mmdebstrap(suite, archive), _log(image), environment)
+    command = ["setpriv", "--pdeathsig", "TERM", *_mmdebstrap(suite, archive)]  # it must not outlive a killed run
+    run_long(f"mmdebstrap {suite}", command, _log(image), environment)
     labels = f"LABEL dane-lab.mirrors={' '.join(_source_hosts(archive))}"
     podman.call(
         "import", "--quiet", "--change", 'CMD ["/sbin/init"]', "--change", labels, str(archive), reference(*image),
         timeout=600,
     )  # fmt: skip
-    archive.unlink()
+    shutil.rmtree(temporary)
     _retire(image)
     say(f"the base image of Debian {suite} is there")
 
@@ -165,10 +171,10 @@ def _source_hosts(archive: Path) -> list[str]:
 def _make_derived(image: Image) -> None:
     flavour, suite = image
     say(f"making the {flavour} image of Debian {suite}")
-    name = f"dane-lab-build-{flavour}-{suite}"
+    name = f"{_BUILDER}{flavour}-{suite}"
     podman.remove_container(name)
     command = [
-        "podman", "run", "--name", name, "--label", "dane-lab.build=1", "--network", "host",
+        "podman", "run", "--name", name, "--network", "host",
         reference(Flavour.BARE, suite), "/bin/sh", "-c", _DERIVED[flavour],
     ]  # fmt: skip
     run_long(f"{flavour} image of {suite}", command, _log(image), podman_environment())

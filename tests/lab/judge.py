@@ -97,9 +97,12 @@ def outcome(lab: Lab, sender: Host, message: Message, timeout: float = 60.0, *, 
 
 
 def first_outcome(lines: Iterable[str], message: Message, *, until: str = "") -> Delivery | None:
-    """Return the first outcome of ``message`` in Postfix's log ``lines``; with ``until``, the first of that status."""
+    """Return the first outcome of ``message`` in Postfix's log ``lines``; with ``until``, the first of that status.
+
+    A TLS line counts for one outcome only: a process that delivers again without a new TLS line did so without TLS.
+    """
     queue_id = ""
-    connections: dict[str, str] = {}
+    connections: dict[str, dict[str, str]] = {}
     for raw in lines:
         line = _LINE.search(raw)
         if line is None:
@@ -108,8 +111,11 @@ def first_outcome(lines: Iterable[str], message: Message, *, until: str = "") ->
         if (named := _MESSAGE_ID.match(text)) and named["message_id"] == message.message_id:
             queue_id = named["queue_id"]
         elif tls := _TLS.match(text):
-            connections[f"{pid} {tls['relay']}"] = raw.strip()
-        elif (told := _OUTCOME.match(text)) and queue_id == told["queue_id"] and until in {"", told["status"]}:
+            connections.setdefault(pid, {})[tls["relay"]] = raw.strip()
+        elif told := _OUTCOME.match(text):
+            used = connections.pop(pid, {})
+            if queue_id != told["queue_id"] or until not in {"", told["status"]}:
+                continue
             return Delivery(
                 sender=message.sender,
                 to=message.to,
@@ -117,7 +123,7 @@ def first_outcome(lines: Iterable[str], message: Message, *, until: str = "") ->
                 status=told["status"],
                 dsn=told["dsn"],
                 relay=told["relay"],
-                tls_line=connections.get(f"{pid} {told['relay']}", ""),
+                tls_line=used.get(told["relay"], ""),
             )
     return None
 

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from lab.topology import Host
 
 
+_REFRESH = """\
+postsuper -d ALL 2>/dev/null
+unbound-control -q reload || systemctl restart unbound
+systemctl reload-or-restart postfix
+"""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What the command line may turn; None keeps what the lab was raised with."""
@@ -81,7 +88,7 @@ def refresh(lab: Lab, host: Host) -> None:
     """Empty the mail queue and the DNS and TLSA caches of a judge."""
     podman.execute(
         lab.container(host),
-        ["/bin/sh", "-c", "postsuper -d ALL 2>/dev/null; systemctl restart unbound postfix"],
+        ["/bin/sh", "-c", _REFRESH],
     )
     health.wait_for_sender(lab, host)
 
