@@ -1,0 +1,263 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Look at domains and hosts as a DANE client does: the walk through the DNS, the handshakes, and the rows that result.
+
+First the DNS is asked for everything, in threads; then each endpoint is looked at once, however many domains lead to
+it. Nothing of a handshake is kept but its rows, so memory grows by rows alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from ._dialogues import Starttls
+from ._endpoint_report import EndpointReport
+from ._errors import LookupFailed
+from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable
+from ._sigalgs import KeyAlgorithm
+from ._starttls import Endpoint, Limits, Outcome, Prober
+from ._verdicts import Cause, Verdict, reason, worst
+from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ._resolver import Answer, Resolver
+
+__all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
+
+_T = t.TypeVar("_T")
+
+_DNS_THREADS: t.Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class HostTarget:
+    """A port of a host to look at, by itself; ``address`` where only one of its addresses is wanted."""
+
+    host: str
+    port: int
+    starttls: Starttls
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to look. ``trust_resolver``: believe its AD bit although it is not on loopback."""
+
+    algorithms: tuple[KeyAlgorithm, ...] = (KeyAlgorithm.RSA, KeyAlgorithm.ECDSA)
+    limits: Limits = field(default_factory=Limits)
+    client_name: str = ""
+    trust_resolver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReport:
+    """A mail domain: where its mail goes, and the worst verdict on that way (None: it takes no mail, RFC 7505)."""
+
+    domain: str
+    verdict: Verdict | None
+    mx_secure: bool | None
+    hosts: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    endpoints: tuple[EndpointReport, ...]
+    domains: tuple[DomainReport, ...]
+
+    @property
+    def verified(self) -> bool:
+        """Whether there are rows, and all of them are verified."""
+        return bool(self.endpoints) and all(row.verdict is Verdict.VERIFIED for row in self.endpoints)
+
+
+def verify(
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings | None = None
+) -> Report:
+    """Look at the SMTP port of every MX host of `domains`, and at `targets`. Raises ProbeImpossible."""
+    settings = settings or Settings()
+    names = [name for name in domains if not is_address_literal(name)]
+    literals = [name for name in domains if is_address_literal(name)]
+    doubt = _resolver_doubt(resolver, settings)
+    if doubt:
+        return _all_unknown(domains, targets, doubt)
+    report = asyncio.run(_Verification(resolver.lookup, settings).run(names, targets))
+    rows = [_row(name, Cause.ADDRESS_LITERAL.verdict, reason(Cause.ADDRESS_LITERAL, domain=name)) for name in literals]
+    return Report(
+        (*report.endpoints, *rows),
+        (*report.domains, *(DomainReport(row.domain or "", row.verdict, None, (), ()) for row in rows)),
+    )
+
+
+def is_address_literal(domain: str) -> bool:
+    """Whether mail goes to an address instead of a domain (RFC 5321 section 4.1.3)."""
+    try:
+        ipaddress.ip_address(domain.removeprefix("[").removesuffix("]").removeprefix("IPv6:"))
+    except ValueError:
+        return False
+    return True
+
+
+def _row(domain: str, verdict: Verdict, why: str) -> EndpointReport:
+    return EndpointReport(domain, None, None, 25, Starttls.SMTP.value, verdict, why)
+
+
+def _resolver_doubt(resolver: Resolver, settings: Settings) -> str | None:
+    """Why the resolver's answers cannot be believed (RFC 7672 section 2.1.1); None when they can."""
+    if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
+        return reason(Cause.RESOLVER_REMOTE, resolver=resolver.address)
+    try:
+        root = resolver.lookup(".", "NS")
+    except LookupFailed as failed:
+        return reason(Cause.RESOLVER_SILENT, resolver=resolver.address, detail=failed)
+    return None if root.secure else reason(Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
+
+
+def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], doubt: str) -> Report:
+    rows = [_row(name, Verdict.UNKNOWN, doubt) for name in domains]
+    rows += [
+        EndpointReport(None, item.host, item.address, item.port, item.starttls.value, Verdict.UNKNOWN, doubt)
+        for item in targets
+    ]
+    return Report(tuple(rows), tuple(DomainReport(name, Verdict.UNKNOWN, None, (), ()) for name in domains))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A place with what the DNS said of it, ready to be looked at."""
+
+    place: Place
+    addresses: Addresses
+    tlsa: TlsaSet
+
+
+class _Verification:
+    def __init__(self, lookup: Callable[[str, str], Answer], settings: Settings) -> None:
+        self._lookup = lookup
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="dns")
+        self._hosts: dict[str, asyncio.Future[Addresses]] = {}
+        self._tlsa: dict[tuple[str, int], asyncio.Future[TlsaSet]] = {}
+
+    async def run(self, domains: Sequence[str], targets: Sequence[HostTarget]) -> Report:
+        """Return the rows in the order of the question: domains first, MX hosts by preference, then targets."""
+        with self._threads:
+            routes = await asyncio.gather(
+                *(self._threaded(partial(mail_route, name, self._lookup)) for name in domains)
+            )
+            places = _places(routes, targets)
+            found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
+        prober = Prober(self._settings.limits, self._settings.client_name)
+        rows: dict[int, list[EndpointReport]] = {}
+        jobs: dict[Endpoint, list[tuple[int, _Found]]] = {}
+        for number, (item, (_place, wanted)) in enumerate(zip(found, places, strict=True)):
+            rows[number] = list(judge_failure(item.place, item.addresses, item.tlsa))
+            if item.tlsa.failure is None:
+                for address in item.addresses.addresses:
+                    if wanted in (None, address):
+                        place = item.place
+                        endpoint = Endpoint(address, place.port, place.starttls, item.tlsa.base)
+                        jobs.setdefault(endpoint, []).append((number, item))
+        await _in_turn(self._settings.limits.connections, (self._look(prober, *job, rows) for job in jobs.items()))
+        return _report(routes, [row for number in sorted(rows) for row in _ordered(rows[number])])
+
+    async def _threaded(self, ask: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    async def _found(self, place: Place) -> _Found:
+        """What the DNS says of a place; each name is asked for once."""
+        if place.host not in self._hosts:
+            self._hosts[place.host] = asyncio.ensure_future(
+                self._threaded(partial(addresses_of_host, place.host, self._lookup))
+            )
+        addresses = await self._hosts[place.host]
+        key = (place.host, place.port)
+        if key not in self._tlsa:
+            self._tlsa[key] = asyncio.ensure_future(
+                self._threaded(partial(tlsa_of_host, addresses, place.port, self._lookup))
+            )
+        return _Found(place, addresses, await self._tlsa[key])
+
+    async def _look(
+        self,
+        prober: Prober,
+        endpoint: Endpoint,
+        askers: Sequence[tuple[int, _Found]],
+        rows: dict[int, list[EndpointReport]],
+    ) -> None:
+        shakes = await prober.inspect(endpoint, self._settings.algorithms)
+        now = datetime.now(UTC)
+        for shake in shakes:
+            if shake.asked_for and shake.outcome is Outcome.TLS_FAILED:
+                continue  # the server has no key of that kind
+            for number, item in askers:
+                rows[number].append(judge_handshake(item.place, item.addresses, item.tlsa, shake, now))
+
+
+def _places(routes: Sequence[MailRoute], targets: Sequence[HostTarget]) -> list[tuple[Place, str | None]]:
+    """Where to look, each with the one address that is wanted, if so. A target that a domain leads to is no other."""
+    places: list[tuple[Place, str | None]] = [
+        (Place(host.name, 25, Starttls.SMTP, route), None) for route in routes for host in route.hosts
+    ]
+    reached = {(place.host, place.port) for place, _wanted in places}
+    places.extend(
+        (Place(target.host, target.port, target.starttls), target.address)
+        for target in dict.fromkeys(targets)
+        if (target.host, target.port) not in reached
+    )
+    return places
+
+
+async def _in_turn(workers: int, jobs: Iterable[t.Coroutine[t.Any, t.Any, None]]) -> None:
+    """Run `jobs`, never more than `workers` at once; tens of thousands of waiting tasks would cost memory."""
+    source = iter(jobs)
+
+    async def work() -> None:
+        for job in source:
+            await job
+
+    tasks = [asyncio.create_task(work()) for _ in range(workers)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:
+    return sorted(rows, key=lambda row: (":" in (row.address or ""), row.address or "", row.key_algorithm or ""))
+
+
+def _report(routes: Sequence[MailRoute], rows: list[EndpointReport]) -> Report:
+    unroutable = [row for route in routes if (row := judge_unroutable(route, 25, Starttls.SMTP))]
+    rows = [*unroutable, *_with_spare_records(rows)]
+    domains = []
+    for route in routes:
+        verdicts = [row.verdict for row in rows if row.domain == route.domain]
+        hosts = tuple(host.name for host in route.hosts)
+        domains.append(DomainReport(route.domain, worst(verdicts), route.secure, hosts, route.oddities))
+    return Report(tuple(rows), tuple(domains))
+
+
+def _with_spare_records(rows: Sequence[EndpointReport]) -> list[EndpointReport]:
+    """Add to each row the records of its owner that match no chain seen anywhere: keys to come, or forgotten ones."""
+    used: dict[str | None, set[str]] = {}
+    for row in rows:
+        if row.chain:
+            used.setdefault(row.owner, set()).update(row.covered_by)
+    return [
+        replace(row, spare=tuple(text for text in row.tlsa if text not in used[row.owner])) if row.chain else row
+        for row in rows
+    ]
