@@ -23,6 +23,7 @@ They are raised by the core and the adapters, and translated once at the edge: i
     │   ├── PublisherUnavailable           it did not answer, or not in time
     │   └── PublisherConflict              the RRset changed between reading and writing, and went on doing so
     ├── PostfixError                       postconf or Postfix itself refused
+    │   └── PostfixMissing                 Postfix is not installed
     └── StoreError                         the certificate store on disk is not what it should be, or in use
 """
 
@@ -36,6 +37,7 @@ __all__ = [
     "InvalidRecord",
     "LookupFailed",
     "PostfixError",
+    "PostfixMissing",
     "ProbeImpossible",
     "PublisherConflict",
     "PublisherError",
@@ -107,6 +109,10 @@ class PostfixError(DaneError):
         """``details`` are for programs, for example the findings behind a refusal."""
         super().__init__(message)
         self.details = details or {}
+
+
+class PostfixMissing(PostfixError):  # noqa: N818  # see InvalidInput
+    """There is no Postfix on this host."""
 
 
 class StoreError(DaneError):

@@ -21,7 +21,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ._errors import InvalidInput, PostfixError
+from ._errors import InvalidInput, PostfixError, PostfixMissing
 from ._postfix import PostfixState, parse_parameters, parse_services
 from ._postfix_lookup import DUMPABLE_TABLES, Table
 
@@ -54,7 +54,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
         )
     except FileNotFoundError:
         msg = f"There is no {command[0]} on this host; install the Debian package postfix first"
-        raise PostfixError(msg) from None
+        raise PostfixMissing(msg) from None
     except subprocess.TimeoutExpired:
         msg = f"{' '.join(command)} did not end within {_TIMEOUT:.0f} seconds"
         raise PostfixError(msg) from None
@@ -85,13 +85,17 @@ class PostfixInstance:
     """One configuration directory of an installed Postfix."""
 
     def __init__(self, directory: str) -> None:
-        """Raises InvalidInput when ``directory`` holds no main.cf."""
+        """Raises InvalidInput when ``directory`` holds no main.cf, PostfixMissing when Postfix is not installed."""
         self._directory = Path(directory)
         # A main.cf that is a symbolic link is replaced where it really is.
         self._main = (self._directory / "main.cf").resolve()
         self._pending = self._directory / _PENDING
         if not self._main.is_file():
-            msg = f"config_directory: there is no main.cf in {directory}; is Postfix installed and configured there?"
+            _run("postconf", "-h", "-d", "mail_version")  # raises PostfixMissing
+            msg = (
+                f"config_directory: there is no main.cf in {directory}; for Debian's own instance run "
+                f"`dpkg-reconfigure postfix`, for another see postmulti(1)"
+            )
             raise InvalidInput(msg)
 
     @contextlib.contextmanager
