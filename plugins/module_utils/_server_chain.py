@@ -111,9 +111,6 @@ def read_server_chain(key_data: bytes, chain_data: bytes, *, key_source: str, ch
     except InvalidCertificate as exc:
         msg = f"The chain in {chain_source} cannot be read: {exc}"
         raise InvalidCertificate(msg) from exc
-    if not certificates:
-        msg = f"{chain_source} holds no certificate; give the server's certificate, followed by its issuers"
-        raise InvalidCertificate(msg)
     public_key = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     owners = [certificate_parts(certificate).spki for certificate in certificates]
     if owners[0] != public_key:

@@ -85,7 +85,7 @@ options:
     default: false
   keep:
     description:
-      - How many generations to keep, counted from the youngest. The deployed one is always kept.
+      - How many generations to keep, counted from the youngest, 2 or more. The deployed one is always kept.
     type: int
     default: 3
   group:
@@ -271,8 +271,11 @@ def _run(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
                 f"There is no group {params['group']!r} on this host (option group); install the service that brings it"
             )
             raise InvalidInput(msg) from exc
-    if params["keep"] < 1:
-        msg = f"keep is {params['keep']}; at least the deployed generation is kept, so give 1 or more"
+    if params["keep"] < 2:
+        msg = (
+            f"keep is {params['keep']}; give 2 or more, because a service that is just loading its files must still find "
+            "the former generation"
+        )
         raise InvalidInput(msg)
     store = CertificateStore(Path(params["path"]), group=group)
     if params["state"] == "deployed":
