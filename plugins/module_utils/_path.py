@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from ._certificate import certificate_parts, extension, is_ca, not_after, not_before, shown_name
 from ._errors import InvalidCertificate
 from ._name_constraints import name_constraint_problem
-from ._signature import signature_problem
+from ._signature import signature_problem, signature_suits
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,6 @@ class Link:
         return cls(certificate, certificate_parts(certificate))
 
     @property
-    def self_signed(self) -> bool:
-        return self.parts.issuer == self.parts.subject and signature_problem(self.parts, self.parts.spki) is None
-
-    @property
     def self_issued(self) -> bool:
         return self.parts.issuer == self.parts.subject
 
@@ -82,7 +78,7 @@ def build_path(served: Sequence[Link], offered: Sequence[Link], now: datetime | 
     """
     path = [served[0]]
     candidates = [*served[1:], *offered]
-    while not path[-1].self_signed:
+    while not _names(path[-1], path[-1]):
         issuers = [link for link in candidates if link not in path and _may_have_issued(link, path[-1])]
         if not issuers:
             break
@@ -92,13 +88,24 @@ def build_path(served: Sequence[Link], offered: Sequence[Link], now: datetime | 
 
 
 def _may_have_issued(issuer: Link, subject: Link) -> bool:
-    """Names, key identifiers and key usage, as OpenSSL's X509_check_issued(); the signature is judged later."""
+    """What OpenSSL's X509_check_issued() looks at; the signature is judged later."""
+    if not _names(subject, issuer):
+        return False
+    usage = extension(issuer.certificate, x509.KeyUsage)
+    return usage is None or usage.key_cert_sign
+
+
+def _names(subject: Link, issuer: Link) -> bool:
+    """Does a certificate name another as its issuer, by name, kind of key and key identifiers?
+
+    One that names itself is taken as self-signed, and the path ends there.
+    """
     if subject.parts.issuer != issuer.parts.subject:
         return False
     try:
+        suits = signature_suits(subject.parts, issuer.parts.spki)
         named = extension(subject.certificate, x509.AuthorityKeyIdentifier)
         held = extension(issuer.certificate, x509.SubjectKeyIdentifier)
-        usage = extension(issuer.certificate, x509.KeyUsage)
     except InvalidCertificate:
         return False
     if named is not None:
@@ -107,7 +114,7 @@ def _may_have_issued(issuer: Link, subject: Link) -> bool:
         serial = named.authority_cert_serial_number
         if serial is not None and serial != issuer.certificate.serial_number:
             return False
-    return usage is None or usage.key_cert_sign
+    return suits
 
 
 def path_problem(path: Sequence[Link], bare_key: bytes | None, now: datetime) -> str | None:
@@ -121,7 +128,7 @@ def path_problem(path: Sequence[Link], bare_key: bytes | None, now: datetime) ->
             _extension_problem(path)
             or _constraint_problem(path)
             or path_signature_problem(path, bare_key)
-            or _validity_problem(path, now)
+            or _validity_problem(path, bare_key, now)
         )
     except InvalidCertificate as exc:
         return str(exc)
@@ -140,7 +147,8 @@ def _extension_problem(path: Sequence[Link]) -> str | None:
         purposes = extension(certificate, x509.ExtendedKeyUsage)
         if purposes is not None and not _SERVER_PURPOSES.intersection(purposes):
             return f"certificate {name} is not for TLS servers: its extended key usage lacks serverAuth"
-        problem = _leaf_usage_problem(certificate) if depth == 0 else _ca_problem(link, below)
+        top = depth == len(path) - 1
+        problem = _leaf_usage_problem(certificate) if depth == 0 else _ca_problem(certificate, below, top=top)
         if problem:
             return f"certificate {name} {problem}"
         if depth > 0 and not link.self_issued:
@@ -155,17 +163,15 @@ def _leaf_usage_problem(certificate: x509.Certificate) -> str | None:
     return "may not be used by a TLS server: its key usage allows neither signatures nor key exchange"
 
 
-def _ca_problem(link: Link, below: int) -> str | None:
-    certificate = link.certificate
+def _ca_problem(certificate: x509.Certificate, below: int, *, top: bool) -> str | None:
     usage = extension(certificate, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
         return "is no CA: its key usage lacks keyCertSign"
     constraints = extension(certificate, x509.BasicConstraints)
     if constraints is None:
-        # As OpenSSL: a version 1 root, or a key usage that allows certificates to be signed, will do.
-        if usage is not None or (certificate.version is x509.Version.v1 and link.self_signed):
-            return None
-        return "is no CA: it has no basic constraints"
+        # OpenSSL lets the topmost certificate be an old root, or a CA by its key usage alone.
+        old_root = certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
+        return None if top and (usage is not None or old_root) else "is no CA: it has no basic constraints"
     if not is_ca(certificate):
         return "is no CA, by its basic constraints"
     if constraints.path_length is not None and below > constraints.path_length:
@@ -197,8 +203,11 @@ def path_signature_problem(path: Sequence[Link], bare_key: bytes | None) -> str 
     return None
 
 
-def _validity_problem(path: Sequence[Link], now: datetime) -> str | None:
-    for depth, link in enumerate(path):
+def _validity_problem(path: Sequence[Link], bare_key: bytes | None, now: datetime) -> str | None:
+    # The dates of an anchor are no part of path validation (RFC 5280 section 6.1.1 d). OpenSSL does look at those of a
+    # self-signed one, and what it defers may not be called verified here.
+    dated = path if bare_key is not None or path[-1].self_issued else path[:-1]
+    for depth, link in enumerate(dated):
         if problem := _date_problem(link.certificate, now):
             return f"certificate {shown_name(link.certificate)} at depth {depth} {problem}"
     return None

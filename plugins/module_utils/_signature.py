@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from ._der import INTEGER, OID, SEQUENCE, CertificateParts, elements, oid_text
 from ._errors import InvalidCertificate
 
-__all__ = ["key_algorithm", "load_key", "signature_algorithm", "signature_problem"]
+__all__ = ["key_algorithm", "load_key", "signature_algorithm", "signature_problem", "signature_suits"]
 
 _NIST: t.Final = "2.16.840.1.101.3.4"  # arcs .2 (digests) and .3 (signatures)
 _RSA: t.Final = "1.2.840.113549.1.1"
@@ -127,6 +127,14 @@ def key_algorithm(spki: bytes) -> str:
     algorithm = elements(elements(spki)[0][1])[0][1]
     oid, _parameters = _algorithm(algorithm)
     return _KEYS.get(oid) or _KNOWN_ONLY.get(oid) or oid
+
+
+def signature_suits(certificate: CertificateParts, issuer_spki: bytes) -> bool:
+    """Can a key of this kind make signatures of the kind that the certificate has?"""
+    oid = signature_algorithm(certificate)
+    kind = _VERIFIABLE[oid][0] if oid in _VERIFIABLE else _KNOWN_ONLY[oid]
+    held = key_algorithm(issuer_spki)
+    return held in {kind, oid} or (kind == "RSA" and held == "RSA-PSS")
 
 
 def load_key(spki: bytes) -> object:
