@@ -179,7 +179,6 @@ class Stream:
                     keyring=query.keyring,
                     request_mac=query.mac,
                     xfr=True,
-                    origin=query.question[0].name,
                     tsig_ctx=context,
                     multi=True,
                 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import lru_cache
 
 import dns.edns
 import dns.exception
@@ -123,6 +124,7 @@ class Resolver:
         return LookupFailed(f"The resolver {self.address} could not answer {name_text(name)} {rdtype}: {cause}")
 
 
+@lru_cache(maxsize=4096)
 def absolute_name(name: str) -> dns.name.Name:
     """Any owner name as dnspython holds it, lower case. Raises InvalidName."""
     try:

@@ -43,6 +43,7 @@ __all__ = ["Rfc2136Publisher"]
 BULK: t.Final = 24
 """From so many names in one zone on, the zone is read by one transfer if the server allows it."""
 MAX_ALIASES: t.Final = 8
+UDP_RECORDS: t.Final = 16  # more are not worth measuring
 UDP_SIZE: t.Final = 512  # what a server without EDNS in updates is sure to take (RFC 2136 section 2)
 
 _LOST_RACE: t.Final = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
@@ -157,10 +158,8 @@ class Rfc2136Publisher(Publisher):
                         self._without_transfer.add(zone)
                         return None
                     content.add(message.answer)
-        except TransactionRejected:
-            raise
-        except LookupFailed:
-            self._without_transfer.add(zone)  # some servers close the connection instead of saying no
+        except LookupFailed:  # some say no with BADKEY, others by closing the connection
+            self._without_transfer.add(zone)
             return None
         return content
 
@@ -173,7 +172,8 @@ class Rfc2136Publisher(Publisher):
                 self._send(message)
 
     def _send(self, message: dns.message.Message) -> None:
-        tcp = self._tcp or len(message.to_wire()) > UDP_SIZE
+        records = sum(message.section_count(section) for section in message.sections)
+        tcp = self._tcp or records > UDP_RECORDS or len(message.to_wire()) > UDP_SIZE
         answer = exchange(message, self._reached(), self._port, self._timeout, tcp=tcp)
         rcode = answer.rcode()
         if rcode == dns.rcode.NOERROR:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 
-import dns.exception
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
@@ -29,6 +28,9 @@ if t.TYPE_CHECKING:
 __all__ = ["update_messages"]
 
 MAX_MESSAGE: t.Final = 65535 - 512  # TCP's limit less room for the TSIG record
+_FIXED: t.Final = 10  # octets of a record beside its owner name and data
+_POINTER: t.Final = 2
+_REACH: t.Final = 0x4000  # a compression pointer has 14 bits (RFC 1035 section 4.1.4)
 
 
 def update_messages(zone: str, changes: Sequence[Change], key: Key | None) -> Iterator[dns.update.UpdateMessage]:
@@ -37,30 +39,36 @@ def update_messages(zone: str, changes: Sequence[Change], key: Key | None) -> It
     One message where it holds them all. Where it does not, all additions come before the first removal, in as few
     messages as hold them: whatever breaks off in between, nothing is missing.
     """
-    whole = _message(zone, changes, key, adding=True, removing=True)
-    if _fits(whole):
-        yield whole
+    if _fitting(zone, changes, adding=True, removing=True) == len(changes):
+        yield _message(zone, changes, key, adding=True, removing=True)
         return
-    yield from _packed(zone, [change for change in changes if _additions(change)], key, adding=True)
-    yield from _packed(zone, [change for change in changes if change.removed], key, adding=False)
+    for adding in (True, False):
+        left = [change for change in changes if (_additions(change) if adding else change.removed)]
+        while left:
+            count = max(1, _fitting(zone, left, adding=adding, removing=not adding))
+            yield _message(zone, left[:count], key, adding=adding, removing=not adding)
+            left = left[count:]
 
 
-def _packed(
-    zone: str, changes: Sequence[Change], key: Key | None, *, adding: bool
-) -> Iterator[dns.update.UpdateMessage]:
-    start = 0
-    while start < len(changes):
-        fitting, size = 1, len(changes) - start
-        best = _message(zone, changes[start : start + 1], key, adding=adding, removing=not adding)
-        while fitting < size:  # how many fit is found by halving
-            middle = (fitting + size + 1) // 2
-            message = _message(zone, changes[start : start + middle], key, adding=adding, removing=not adding)
-            if _fits(message):
-                fitting, best = middle, message
-            else:
-                size = middle - 1
-        yield best
-        start += fitting
+def _fitting(zone: str, changes: Sequence[Change], *, adding: bool, removing: bool) -> int:
+    """How many of `changes`, from the first on, fit into one message."""
+    prerequisites = 12 + len(zone) + 2 + 4  # header, zone name, type and class
+    updates = 0
+    for count, change in enumerate(changes):
+        again = _POINTER if prerequisites < _REACH else len(change.owner) + 2
+        checked = _expected(change, adding=adding)
+        changed = (_additions(change) if adding else ()) + (change.removed if removing else ())
+        sizes = [_FIXED + again + 3 + len(record.data) for record in checked] or [_FIXED + again]
+        prerequisites += sum(sizes) + len(change.owner) + 2 - again
+        updates += sum(_FIXED + again + 3 + len(record.data) for record in changed)
+        if prerequisites + updates > MAX_MESSAGE:
+            return count
+    return len(changes)
+
+
+def _expected(change: Change, *, adding: bool) -> tuple[TlsaRecord, ...]:
+    """The RRset as it is when the message arrives; removals that are sent apart follow the additions."""
+    return change.before if adding else tuple(sorted({*change.before, *change.after}))
 
 
 def _message(
@@ -71,7 +79,7 @@ def _message(
     if key is not None:
         message.use_tsig(key)
     for change in changes:
-        now = change.before if adding else tuple(sorted({*change.before, *change.after}))
+        now = _expected(change, adding=adding)
         if now:
             message.present(absolute_name(change.owner), *_rdata(now))  # RFC 2136 section 2.4.2
         else:
@@ -94,13 +102,7 @@ def _additions(change: Change) -> tuple[TlsaRecord, ...]:
 
 
 def _rdata(records: Sequence[TlsaRecord]) -> list[dns.rdata.Rdata]:
-    wires = [record.to_wire() for record in records]
-    return [dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.TLSA, wire, 0, len(wire)) for wire in wires]
-
-
-def _fits(message: dns.update.UpdateMessage) -> bool:
-    try:
-        message.to_wire(max_size=MAX_MESSAGE)
-    except dns.exception.TooBig:
-        return False
-    return True
+    return [
+        dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.TLSA, record.to_wire())  # RFC 3597; quick to make
+        for record in records
+    ]

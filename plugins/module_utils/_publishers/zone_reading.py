@@ -133,7 +133,7 @@ class ZoneContent:
         """What stands at `name`; None when the name is in another zone, above, beside or delegated below this one."""
         if not name.is_subdomain(self.zone):
             return None
-        ancestor = name
+        ancestor = name if self._cuts or self._dnames else self.zone
         while ancestor != self.zone:
             if ancestor in self._cuts:
                 return None

@@ -1,0 +1,191 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What every authoritative name server serves, each asked directly on all its addresses and without recursion.
+
+Which servers there are is asked of the validating resolver; what they serve is not, as it may remember what was. A
+server that does not answer is part of the result: it never hides the others, and is never read as "no records".
+"""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from ._errors import InvalidInput, LookupFailed
+from ._exchange import exchange, question
+from ._resolver import Resolver, Status, absolute_name, name_text
+from ._tlsa import TlsaRecord
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Server", "ServerAnswer", "ask_servers", "servers_of", "zone_of"]
+
+THREADS: t.Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One address of an authoritative server. Without ``address``, why it has none that can be asked is ``problem``."""
+
+    name: str
+    address: str
+    port: int = 53
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """What one server at one address serves at one owner name.
+
+    ``error`` is None for an answer, and then exactly one of the following holds. ``delegated`` is a zone below that of
+    the server, so others must be asked; ``alias`` is the target of a CNAME; ``status`` is FOUND and ``records`` are the
+    TLSA records with their ``ttl``; or it is NODATA or NXDOMAIN, and ``negative_ttl`` says how long that may be
+    remembered (RFC 2308 section 5). All times are in seconds. ``serial`` is that of the zone's SOA on this server.
+    ``parent_denied`` is true when the server denies the name above the owner name, ``_tcp.host``, although there are
+    names below it (RFC 8020): resolvers that minimise names then never ask for the records.
+    """
+
+    server: Server
+    name: str
+    status: Status | None = None
+    records: tuple[TlsaRecord, ...] = ()
+    ttl: int | None = None
+    negative_ttl: int | None = None
+    alias: str | None = None
+    delegated: str | None = None
+    signed: bool = False
+    serial: int | None = None
+    parent_denied: bool = False
+    error: str | None = None
+
+
+def zone_of(resolver: Resolver, name: str) -> str:
+    """The zone that the host of `name` is in: the closest ancestor with a SOA. Raises LookupFailed.
+
+    Labels that begin with an underscore are left out of the question: a denial of ``_25._tcp.host`` would stay in the
+    resolver's cache, and hide the records once they are there. If such a name is delegated, the servers say so.
+    """
+    labels = name.split(".")
+    first = next((index for index, label in enumerate(labels) if not label.startswith("_")), 0)
+    for start in range(first, len(labels)):
+        candidate = ".".join(labels[start:])
+        answer = resolver.lookup(candidate, "SOA")
+        if answer.status is Status.FOUND and not answer.cname_chain:
+            return candidate
+    raise LookupFailed(f"No zone was found that {name} is in; the resolver {resolver.address} knows no SOA above it")
+
+
+def servers_of(resolver: Resolver, zone: str, *, port: int = 53) -> tuple[Server, ...]:
+    """Every address of every name server of `zone`, IPv4 and IPv6. Raises LookupFailed when there are no NS records.
+
+    A server whose addresses cannot be found is there with the reason.
+    """
+    answer = resolver.lookup(zone, "NS")
+    if answer.status is not Status.FOUND:
+        raise LookupFailed(f"Zone {zone} has no NS records")
+    servers: list[Server] = []
+    for name in sorted(text.rstrip(".").lower() for text in answer.records):
+        problems: list[str] = []
+        addresses: list[str] = []
+        for rdtype in ("A", "AAAA"):
+            try:
+                addresses += resolver.lookup(name, rdtype).records
+            except LookupFailed as error:
+                problems.append(str(error))
+        servers += [Server(name, address, port) for address in addresses]
+        if problems or not addresses:
+            servers.append(Server(name, "", port, "; ".join(problems) or "it has no address"))
+    return tuple(servers)
+
+
+def ask_servers(servers: Sequence[Server], name: str, timeout: float) -> tuple[ServerAnswer, ...]:
+    """Ask all `servers` at once for the TLSA RRset at `name`; the answers are in the order of `servers`.
+
+    `timeout` is in seconds, for each question. Raises InvalidInput without servers.
+    """
+    if not servers:
+        raise InvalidInput("There is no name server to ask")
+    with ThreadPoolExecutor(min(THREADS, len(servers))) as pool:
+        return tuple(pool.map(lambda server: _ask_server(server, name, timeout), servers))
+
+
+def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
+    if server.problem is not None:
+        return ServerAnswer(server, name, error=server.problem)
+    owner = absolute_name(name)
+    try:
+        answer = _answer(server, owner, "TLSA", timeout)
+        if delegated := _delegation(answer, owner):
+            return ServerAnswer(server, name, delegated=delegated)
+        _require_authority(answer, owner)
+        soa = _authoritative(server, owner, "SOA", timeout)
+        parent_denied = (
+            answer.rcode() == dns.rcode.NOERROR
+            and len(owner.labels) > 2
+            and _authoritative(server, owner.parent(), "TLSA", timeout).rcode() == dns.rcode.NXDOMAIN
+        )
+    except LookupFailed as error:
+        return ServerAnswer(server, name, error=str(error))
+    serial = next((int(rrset[0].serial) for rrset in _all(soa) if rrset.rdtype == dns.rdatatype.SOA), None)
+    rrset = answer.get_rrset(answer.answer, owner, dns.rdataclass.IN, dns.rdatatype.TLSA)
+    cname = answer.get_rrset(answer.answer, owner, dns.rdataclass.IN, dns.rdatatype.CNAME)
+    common: dict[str, t.Any] = {
+        "signed": any(one.rdtype == dns.rdatatype.RRSIG for one in _all(answer)),
+        "serial": serial,
+        "parent_denied": parent_denied,
+    }
+    if cname is not None:
+        return ServerAnswer(server, name, alias=name_text(cname[0].target), ttl=cname.ttl, **common)
+    if rrset is not None:
+        records = tuple(sorted(TlsaRecord(one.usage, one.selector, one.mtype, bytes(one.cert)) for one in rrset))
+        return ServerAnswer(server, name, Status.FOUND, records, int(rrset.ttl), **common)
+    status = Status.NXDOMAIN if answer.rcode() == dns.rcode.NXDOMAIN else Status.NODATA
+    soas = [one for one in answer.authority if one.rdtype == dns.rdatatype.SOA]
+    negative = min(int(soas[0].ttl), int(soas[0][0].minimum)) if soas else None
+    return ServerAnswer(server, name, status, negative_ttl=negative, **common)
+
+
+def _authoritative(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
+    """An authoritative answer, positive or negative. Raises LookupFailed for all else: lame, refused, broken."""
+    answer = _answer(server, name, rdtype, timeout)
+    _require_authority(answer, name)
+    return answer
+
+
+def _answer(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
+    answer = exchange(question(name, rdtype, recursion=False), server.address, server.port, timeout)
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise LookupFailed(f"It answered {dns.rcode.to_text(answer.rcode())} to {name_text(name)} {rdtype}")
+    return answer
+
+
+def _require_authority(answer: dns.message.Message, name: dns.name.Name) -> None:
+    if not answer.flags & dns.flags.AA:
+        raise LookupFailed(f"It is lame: the zone names it as server, but it has no authority for {name_text(name)}")
+
+
+def _delegation(answer: dns.message.Message, name: dns.name.Name) -> str | None:
+    """The zone that a referral leads down to; one that leads elsewhere is a lame server's."""
+    if answer.flags & dns.flags.AA or answer.answer:
+        return None
+    for rrset in answer.authority:
+        if rrset.rdtype == dns.rdatatype.NS and rrset.name.labels[0].startswith(b"_") and name.is_subdomain(rrset.name):
+            return name_text(rrset.name)
+    return None
+
+
+def _all(answer: dns.message.Message) -> list[t.Any]:
+    return [*answer.answer, *answer.authority]
