@@ -11,6 +11,7 @@ Everything here is plain data, as `dane_info` returns it and JSON holds it. Pure
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
 
     Row = Mapping[str, t.Any]
 
-__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged"]
+__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged", "moment", "printable"]
 
 SCHEMA_VERSION: t.Final = 1
 """Rises when a field changes its meaning or goes; a new field alone does not raise it."""
@@ -96,8 +97,14 @@ def days_left(row: Row, checked_at: str | None) -> int | None:
     """Return the days from the check to the end of the certificate, negative once it has passed."""
     if not row["not_after"] or not checked_at:
         return None
-    return (_moment(row["not_after"]) - _moment(checked_at)).days
+    return (moment(row["not_after"]) - moment(checked_at)).days
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read a time stamp of a report."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def printable(text: object) -> str:
+    """Text for people: what comes from others' servers may hold no control character, nor turn the writing around."""
+    return re.sub(r"[^\x20-\x7e\u00a1-\u00ac\u00ae-\u058f\u0900-\u167f]", "?", str(text))

@@ -8,11 +8,10 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 import typing as t
 
-from ._report import days_left, grouped_rows
+from ._report import days_left, grouped_rows, printable
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
@@ -40,7 +39,7 @@ def table(report: Mapping[str, t.Any], *, width: int = 150, only_problems: bool 
 def _cells(domain: str | None, row: Mapping[str, t.Any]) -> list[str]:
     kind = "tls" if row["starttls"] == "none" else row["starttls"]
     cells = [domain, row["host"], row["address"], f"{row['port']} {kind}", row["key_algorithm"], row["verdict"]]
-    return [_printable(str(cell or "-")) for cell in cells]
+    return [printable(cell or "-") for cell in cells]
 
 
 def _blank_repeats(rows: list[list[str]]) -> list[list[str]]:
@@ -57,14 +56,14 @@ def _blank_repeats(rows: list[list[str]]) -> list[list[str]]:
 
 def _texts(row: Mapping[str, t.Any], checked_at: str | None) -> list[str]:
     if row["verdict"] != Verdict.VERIFIED:
-        return [_printable(text) for text in (row["reason"], *_remarks(row))]
+        return [printable(text) for text in (row["reason"], *_remarks(row))]
     facts = [_short(row["matched"])]
     days = days_left(row, checked_at)
     if days is not None:
         facts.append(f"cert {days} d")
     if row["spare"]:
         facts.append(f"{len(row['spare'])} record{'s' * (len(row['spare']) > 1)} in reserve")
-    return ["  ".join(facts), *(_printable(text) for text in _remarks(row))]
+    return ["  ".join(facts), *(printable(text) for text in _remarks(row))]
 
 
 def _remarks(row: Mapping[str, t.Any]) -> list[str]:
@@ -73,11 +72,6 @@ def _remarks(row: Mapping[str, t.Any]) -> list[str]:
 
 def _short(record: str) -> str:
     return record if len(record) <= 20 else f"{record[:14]}.."
-
-
-def _printable(text: str) -> str:
-    """Names and texts come from others' servers: no control character of theirs may reach a terminal."""
-    return re.sub(r"[^\x20-\x7e\u00a1-\u167f]", "?", text)
 
 
 def _laid_out(lines: list[tuple[list[str], list[str]]], widths: list[int], width: int) -> list[str]:
