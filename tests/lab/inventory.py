@@ -40,7 +40,9 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host], podman_executab
     primary = next(host for host in HOSTS if host.kind is Kind.PRIMARY)
     return {
         "mail": {
-            "hosts": {host.fqdn: {"ansible_host": lab.container(host)} for host in managed},
+            "hosts": {
+                host.fqdn: {"ansible_host": lab.container(host), "dane_domains": [host.mail_domain]} for host in managed
+            },
             "vars": {
                 "dane_ports": [25],
                 "dane_provider": {
@@ -54,6 +56,8 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host], podman_executab
                 # The lab's own Internet has another root.
                 "unbound_resolver_trust_anchors": [trust_anchor(secrets)],
                 "unbound_resolver_root_hints": root_hints(lab),
+                "unbound_resolver_proof_names": [".", "example.", "sender.example."],
+                "unbound_resolver_proof_bogus_names": ["bogus.example."],
                 "ansible_connection": "containers.podman.podman",
                 "ansible_podman_executable": podman_executable,
                 "ansible_python_interpreter": "/usr/bin/python3",
