@@ -59,6 +59,7 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host], podman_executab
                 "unbound_resolver_proof_names": [".", "example.", "sender.example."],
                 "unbound_resolver_proof_bogus_names": ["bogus.example."],
                 "ansible_connection": "containers.podman.podman",
+                "ansible_user": "root",
                 "ansible_podman_executable": podman_executable,
                 "ansible_python_interpreter": "/usr/bin/python3",
             },
