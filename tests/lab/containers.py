@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lab import podman
 from lab.errors import LabError
 from lab.files import tar_stream
+from lab.machine import podman_wrapper
 from lab.progress import say
 from lab.topology import Kind
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 _HALF_MADE = "-new"
 _BOOT_SECONDS = 90.0
+
+
+class StartError(LabError):
+    """Podman refuses to start a container that has just been made."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +72,22 @@ def sweep(found: dict[str, Found]) -> None:
 
 
 def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
-    """Make the host's container be there, up to date and booted; return whether it was made anew or started."""
+    """Make the host's container be there, up to date and booted; return whether it was made anew or started.
+
+    Raises StartError when not even a new container starts.
+    """
     name = lab.container(plan.host)
-    if found and found.digest == plan.digest() and found.state == "running" and _is_whole(plan.host, name):
+    current = found is not None and found.digest == plan.digest()
+    if found and current and found.state == "running" and _boots_well(plan.host, name):
         return False
-    if not (found and found.digest == plan.digest() and found.state in {"created", "configured", "exited", "stopped"}):
+    reusable = found and current and found.state in {"created", "configured", "exited", "stopped"}
+    if not (reusable and _start(name) and _boots_well(plan.host, name)):
         if found:
             podman.remove_container(name)
         _create(lab, plan, name)
-    podman.call("start", name)
-    _wait_for_boot(name)
+        if not _start(name):
+            raise StartError(f"podman cannot start {name}; try it by hand: {podman_wrapper()} start {name}")
+        _wait_for_boot(name)
     say(f"{plan.host.fqdn} is up ({name}, {lab.ipv4(plan.host)}, {lab.ipv6(plan.host)})")
     return True
 
@@ -101,31 +112,33 @@ def _create(lab: Lab, plan: Plan, name: str) -> None:
         podman.call("rename", temporary, name)
 
 
-def _is_whole(host: Host, name: str) -> bool:
-    """Return whether a running container has booted well. Tests may break services of managed hosts, and only there."""
-    state = _system_state(name)
-    return state == "running" or (state == "degraded" and host.kind is Kind.MANAGED)
+def _start(name: str) -> bool:
+    return podman.attempt("start", name).returncode == 0
 
 
-def _system_state(name: str) -> str:
-    result = podman.attempt("exec", name, "systemctl", "is-system-running", "--wait", timeout=_BOOT_SECONDS)
-    return result.stdout.decode("ascii", "replace").strip()
+def _boots_well(host: Host, name: str) -> bool:
+    """Return whether a container has booted well. Tests may break services of managed hosts, and only there."""
+    return _boot(name) in ({"running", "degraded"} if host.kind is Kind.MANAGED else {"running"})
 
 
 def _wait_for_boot(name: str) -> None:
+    state = _boot(name)
+    if state == "degraded":
+        failed = podman.execute(name, ["systemctl", "--failed", "--no-legend", "--plain"])
+        raise LabError(f"{name} has booted, but these units failed; look with `podman logs` or journalctl:\n{failed}")
+    if state != "running":
+        raise LabError(f"{name} did not boot within {_BOOT_SECONDS:.0f} s; systemd says {state!r}")
+
+
+def _boot(name: str) -> str:
+    """Wait, bounded, until systemd has booted, and return its state."""
     deadline = time.monotonic() + _BOOT_SECONDS
     state = ""
-    while time.monotonic() < deadline:
-        state = _system_state(name)
-        if state == "running":
-            return
-        if state == "degraded":
-            failed = podman.execute(name, ["systemctl", "--failed", "--no-legend", "--plain"])
-            raise LabError(
-                f"{name} has booted, but these units failed; look with `podman logs` or journalctl:\n{failed}"
-            )
-        time.sleep(0.2)
-    raise LabError(f"{name} did not boot within {_BOOT_SECONDS:.0f} s; systemd says {state!r}")
+    while state not in {"running", "degraded"} and time.monotonic() < deadline:
+        result = podman.attempt("exec", name, "systemctl", "is-system-running", "--wait", timeout=_BOOT_SECONDS)
+        if not (state := result.stdout.decode("ascii", "replace").strip()):
+            time.sleep(0.2)
+    return state
 
 
 def remove(lab: Lab, hosts: Sequence[Host] | None = None) -> int:

@@ -10,7 +10,7 @@ import concurrent.futures
 import json
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import containers, health, images, inventory, machine, network, podman, state
 from lab.containers import Plan
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from lab.topology import Host
 
 
+_VIRGIN = frozenset({Kind.MANAGED, Kind.PRIMARY, Kind.SECONDARY})
+"""What a reset makes anew."""
+
 _REFRESH = """\
 postsuper -d ALL 2>/dev/null
 unbound-control -q reload || systemctl restart unbound
@@ -48,7 +51,7 @@ class Choices:
 def open_lab(number: int, choices: Choices | None = None) -> Lab:
     """Return the lab ``number`` with its remembered settings, changed by ``choices``."""
     directory = machine.build_directory() / str(number)
-    settings = {"ttl": 60, "bare": False}
+    settings: dict[str, Any] = {"ttl": 60, "bare": False, "hosts": []}
     path = _settings_path(directory)
     if path.exists():
         settings |= json.loads(path.read_text("utf-8"))
@@ -56,7 +59,9 @@ def open_lab(number: int, choices: Choices | None = None) -> Lab:
         settings["ttl"] = choices.ttl
     if choices and choices.bare is not None:
         settings["bare"] = choices.bare
-    return Lab(number, directory, ttl=int(settings["ttl"]), bare=bool(settings["bare"]))
+    return Lab(
+        number, directory, ttl=int(settings["ttl"]), bare=bool(settings["bare"]), raised=frozenset(settings["hosts"])
+    )
 
 
 def up(lab: Lab, hosts: Sequence[Host]) -> bool:
@@ -71,14 +76,13 @@ def reset(lab: Lab) -> None:
     """Make the managed hosts and the zones virgin again, and empty the judges' queues and caches."""
     machine.prepare()
     with state.locked(lab.directory / "lock", f"lab {lab.number}"):
-        running = _running(lab)
-        if not running:
+        hosts = [host for host in HOSTS if host.name in lab.raised]
+        if not hosts:
             raise LabError(f"lab {lab.number} is not up; raise it with `python -m lab up`")
-        doomed = [host for host in running if host.kind in {Kind.MANAGED, Kind.PRIMARY, Kind.SECONDARY}]
-        images.ensure(_images(lab, running))
-        containers.remove(lab, doomed)
-        _up(lab, running)
-        for host in running:
+        images.ensure(_images(lab, hosts))
+        containers.remove(lab, [host for host in hosts if host.kind in _VIRGIN])
+        _up(lab, hosts)
+        for host in hosts:
             if host.kind is Kind.SENDER:
                 refresh(lab, host)
         say(f"lab {lab.number} is as new")
@@ -126,29 +130,42 @@ def status(lab: Lab) -> str:
 
 def _up(lab: Lab, hosts: Sequence[Host]) -> bool:
     secrets = state.load_secrets(lab)
-    write_whole(_settings_path(lab.directory), json.dumps({"ttl": lab.ttl, "bare": lab.bare}) + "\n")
-    found = containers.existing(lab)
-    containers.sweep(found)
-    changed = network.ensure(lab)
-    if changed:
-        say(f"made the network {lab.network} ({lab.ipv4_subnet}, {lab.ipv6_subnet})")
+    raised = sorted(lab.raised | {host.name for host in hosts})
+    settings = {"ttl": lab.ttl, "bare": lab.bare, "hosts": raised}
+    write_whole(_settings_path(lab.directory), json.dumps(settings) + "\n")
     plans = _plans(lab, hosts, secrets)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda plan: containers.ensure(lab, plan, found.get(lab.container(plan.host))), plans))
+    try:
+        changed, new = _raise_containers(lab, plans)
+    except containers.StartError as error:
+        say(f"{error}; an earlier crash may have left podman's address table wrong: making network and hosts anew")
+        containers.remove(lab)
+        network.remove(lab)
+        changed, new = _raise_containers(lab, plans)
     running = _running(lab)
     if inventory.write(lab, secrets, running):
         say(f"wrote the inventory {inventory.path(lab)}")
     health.wait_for_name_servers(lab, hosts)
-    new = {host for host, fresh in zip(hosts, made, strict=True) if fresh}
     for host in hosts:
         if host.kind is Kind.SENDER:
             if host not in new and any(other.kind in ALWAYS for other in new):
                 refresh(lab, host)
             health.wait_for_sender(lab, host)
     _check_outer_world(lab, sorted((host for host in new if host.kind is Kind.MANAGED), key=lambda host: host.index))
-    changed = changed or any(made)
     say(f"lab {lab.number} is up" if changed else f"lab {lab.number} was up; nothing changed")
     return changed
+
+
+def _raise_containers(lab: Lab, plans: Sequence[Plan]) -> tuple[bool, set[Host]]:
+    """Make network and containers be there; return whether anything changed, and which hosts are new or started."""
+    changed = network.ensure(lab)
+    if changed:
+        say(f"made the network {lab.network} ({lab.ipv4_subnet}, {lab.ipv6_subnet})")
+    found = containers.existing(lab)
+    containers.sweep(found)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda plan: containers.ensure(lab, plan, found.get(lab.container(plan.host))), plans))
+    new = {plan.host for plan, fresh in zip(plans, made, strict=True) if fresh}
+    return changed or bool(new), new
 
 
 def _running(lab: Lab) -> list[Host]:

@@ -101,12 +101,13 @@ def chosen_hosts(names: Iterable[str] | None) -> tuple[Host, ...]:
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: its number (0 to 255), where its state lies, and the numbers that tests turn."""
+    """One lab: its number (0 to 255), where its state lies, the settings that tests turn, the hosts raised so far."""
 
     number: int
     directory: Path
     ttl: int = 60
     bare: bool = False
+    raised: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse a number that has no network."""
