@@ -1,0 +1,262 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""From how a host and its unbound are set up to what that means for DANE."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ._resolv_conf import HostState, Manager, ResolvConf
+from ._resolver_evidence import Finding, Group, PostfixState, ServerState, Verdict
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["judge_host", "judge_managers", "judge_postfix", "judge_server", "key_tags"]
+
+ROLE: t.Final = "The role unbound_resolver does so."
+STALE_DAYS: t.Final = 30  # unbound asks for the root's keys at least every 15 days (RFC 5011 section 2.3)
+ANCHOR_OPTIONS: t.Final = ("auto-trust-anchor-file", "trust-anchor-file", "trust-anchor", "trusted-keys-file")
+
+
+def judge_host(host: HostState) -> list[Finding]:
+    """What /etc/resolv.conf makes programs do."""
+    path = "/etc/resolv.conf"
+    conf = ResolvConf.from_text(host.text or "")
+    shown = f"nameserver {', '.join(conf.nameservers)}; options {' '.join(conf.options) or 'none'}"
+    if conf.writer:
+        shown += f"; written by {conf.writer}"
+    findings: list[Finding] = []
+    if conf.foreign:
+        findings.append(
+            _failed(
+                "nameservers",
+                shown,
+                f"Make 127.0.0.1 the only nameserver in {path}: an answer that crosses a network can be forged, AD bit "
+                f"and all, and glibc asks the next server on a timeout. {ROLE}",
+            )
+        )
+    else:
+        findings.append(Finding(Group.HOST, "nameservers", Verdict.OK, shown))
+    if not conf.trusts_ad:
+        findings.append(
+            _failed(
+                "trust-ad",
+                shown,
+                f"Add 'options edns0 trust-ad' to {path}: without it the C library hides the AD bit. {ROLE}",
+            )
+        )
+    if host.mounted:
+        findings.append(
+            Finding(
+                Group.HOST,
+                "mount",
+                Verdict.WARNING,
+                f"{path} is mounted into this container",
+                "The container engine writes it anew at each start: start the container with --dns=127.0.0.1 "
+                "--dns-option=edns0 --dns-option=trust-ad, or with podman's --dns=none.",
+            )
+        )
+    elif host.link is not None:
+        findings.append(
+            Finding(
+                Group.HOST,
+                "link",
+                Verdict.WARNING,
+                f"{path} links to {host.link}",
+                f"Make it a plain file, so that nobody else owns what it says. {ROLE}",
+            )
+        )
+    return findings
+
+
+def judge_managers(found: Iterable[Manager]) -> list[Finding]:
+    """Who may write /etc/resolv.conf behind our back."""
+    return [
+        Finding(Group.HOST, manager.name, Verdict.OK, manager.why)
+        if manager.held
+        else Finding(
+            Group.HOST,
+            manager.name,
+            Verdict.WARNING,
+            manager.why,
+            f"{manager.name} may rewrite /etc/resolv.conf at any time: keep it from doing so. {ROLE}",
+        )
+        for manager in found
+    ]
+
+
+def judge_postfix(host: HostState, instances: Iterable[PostfixState]) -> list[Finding]:
+    """Whether Postfix's chroot has the same resolv.conf; with a stale one DANE is off, and nothing says so."""
+    findings: list[Finding] = []
+    for instance in instances:
+        subject = f"Postfix {instance.queue_directory}"
+        copy = f"{instance.queue_directory}/etc/resolv.conf"
+        if instance.copy is None:
+            # glibc then asks 127.0.0.1, and Postfix copies the file when it starts.
+            findings.append(Finding(Group.HOST, subject, Verdict.OK, f"{copy} does not exist"))
+        elif instance.copy != (host.text or ""):
+            findings.append(
+                _failed(
+                    subject,
+                    f"{copy} differs from /etc/resolv.conf: "
+                    f"nameserver {', '.join(ResolvConf.from_text(instance.copy).nameservers)}",
+                    "Copy /etc/resolv.conf there and run `postfix reload`: `systemctl start dane-resolv-conf` does "
+                    "both where the role unbound_resolver was used.",
+                )
+            )
+        else:
+            findings.append(Finding(Group.HOST, subject, Verdict.OK, f"{copy} equals /etc/resolv.conf"))
+    return findings
+
+
+def judge_server(server: ServerState, forwarders: Iterable[str], now: int) -> list[Finding]:
+    """Whether unbound is set up to validate. `forwarders` are the addresses it is meant to forward to, if any."""
+    if server.failure:
+        return [
+            Finding(
+                Group.SERVER,
+                "configuration",
+                Verdict.UNKNOWN,
+                server.failure,
+                "Only what the resolver answers was seen.",
+            )
+        ]
+    modules = " ".join(server.options.get("module-config", ())).split()
+    findings = [
+        Finding(Group.SERVER, "validator", Verdict.OK, f"module-config: {' '.join(modules)}")
+        if "validator" in modules
+        else _failed(
+            "validator",
+            f"module-config: {' '.join(modules)}",
+            'Without the validator unbound checks no signature: set module-config: "validator iterator".',
+            Group.SERVER,
+        )
+    ]
+    if "yes" in server.options.get("val-permissive-mode", ()):
+        findings.append(
+            _failed(
+                "permissive mode",
+                "val-permissive-mode: yes",
+                "unbound hands out bogus answers as if they were fine: set val-permissive-mode: no.",
+                Group.SERVER,
+            )
+        )
+    if "yes" in server.options.get("serve-expired", ()):
+        findings.append(
+            Finding(
+                Group.SERVER,
+                "stale answers",
+                Verdict.WARNING,
+                "serve-expired: yes",
+                "A TLSA record past its TTL breaks a correct key rollover of a peer: set serve-expired: no.",
+            )
+        )
+    findings += [
+        Finding(
+            Group.SERVER,
+            f"domain-insecure {name}",
+            Verdict.WARNING,
+            "validation is switched off for this domain",
+            "Mail to hosts below it is never verified; leave it so only for a private zone without mail.",
+        )
+        for name in server.options.get("domain-insecure", ())
+    ]
+    findings += _judge_forwarders(server, tuple(forwarders))
+    findings.append(_judge_anchor(server, now))
+    return findings
+
+
+def _judge_forwarders(server: ServerState, wanted: tuple[str, ...]) -> list[Finding]:
+    if server.forwarders is None:
+        return [
+            Finding(
+                Group.SERVER,
+                "forwarders",
+                Verdict.UNKNOWN,
+                "unbound-control cannot ask unbound",
+                "Switch its control socket on, as Debian does in unbound.conf.d/remote-control.conf.",
+            )
+        ]
+    plain = {re.split("[@#]", forwarder)[0] for forwarder in server.forwarders}
+    if plain == {re.split("[@#]", forwarder)[0] for forwarder in wanted}:
+        return [Finding(Group.SERVER, "forwarders", Verdict.OK, ", ".join(server.forwarders) or "none")]
+    return [
+        Finding(
+            Group.SERVER,
+            "forwarders",
+            Verdict.WARNING,
+            f"unbound forwards to {', '.join(server.forwarders) or 'nobody'}, not to {', '.join(wanted) or 'nobody'}",
+            "Something changed it at run time or by a file in /etc/unbound/unbound.conf.d (resolvconf does): find it, "
+            "and restart unbound.",
+        )
+    ]
+
+
+def _judge_anchor(server: ServerState, now: int) -> Finding:
+    subject = "trust anchor"
+    if not any(server.options.get(option) for option in ANCHOR_OPTIONS):
+        advice = "unbound has no trust anchor and so validates nothing: install dns-root-data and set one."
+        return _failed(subject, "none", f"{advice} {ROLE}", Group.SERVER)
+    if not server.anchor_file:
+        static = [name for name in ANCHOR_OPTIONS if server.options.get(name)]
+        return Finding(Group.SERVER, subject, Verdict.OK, f"configured by hand ({', '.join(static)})")
+    tags = key_tags(server.anchor_text or "")
+    seen = f"{server.anchor_file} with the keys {', '.join(map(str, sorted(tags))) or 'none'}"
+    if not tags:
+        return _failed(subject, seen, "Restart unbound, which fills it from dns-root-data.", Group.SERVER)
+    success = re.search(r"^;;last_success:\s*(\d+)", server.anchor_text or "", re.MULTILINE)
+    days = (now - int(success.group(1))) // 86400 if success and int(success.group(1)) else None
+    if days is not None:
+        seen += f", last seen at the root {days} days ago"
+    missing = key_tags(server.packaged_anchor) - tags
+    advice = ""
+    if not server.anchor_writable:
+        advice = (
+            "Make the file and its folder writable for the user unbound, or it misses the next key roll (RFC 5011)."
+        )
+    elif missing:
+        advice = f"The root's key {min(missing)} is missing: upgrade dns-root-data and restart unbound."
+    elif days is not None and days > STALE_DAYS:
+        advice = "unbound could not refresh the root's keys (RFC 5011): see `journalctl -u unbound`."
+    return Finding(Group.SERVER, subject, Verdict.WARNING if advice else Verdict.OK, seen, advice)
+
+
+def key_tags(text: str) -> frozenset[int]:
+    """The key tags of all DS and key-signing DNSKEY records in `text` (RFC 4034 appendix B); others are ignored.
+
+    Keys that unbound marks as missing, revoked or removed (RFC 5011 section 4.2) do not count.
+    """
+    tags: set[int] = set()
+    for line in text.splitlines():
+        record, _semicolon, comment = line.partition(";")
+        if re.search(r"\[\s*(?:MISSING|REVOKED|REMOVED)\s*\]", comment):
+            continue
+        ds = re.search(r"\sDS\s+(\d+)\s+\d+\s+\d+\s+[0-9A-Fa-f]", record)
+        key = re.search(r"\sDNSKEY\s+(\d+)\s+(\d+)\s+(\d+)\s+([A-Za-z0-9+/= ]+)", record)
+        if ds:
+            tags.add(int(ds.group(1)))
+        elif key and int(key.group(1)) & 1:  # the SEP bit
+            flags, protocol, algorithm = (int(key.group(number)) for number in (1, 2, 3))
+            try:
+                public = base64.b64decode(key.group(4).replace(" ", ""), validate=True)
+            except binascii.Error:
+                continue
+            tags.add(_key_tag(flags.to_bytes(2, "big") + bytes([protocol, algorithm]) + public))
+    return frozenset(tags)
+
+
+def _key_tag(rdata: bytes) -> int:
+    total = sum(byte << 8 if index % 2 == 0 else byte for index, byte in enumerate(rdata))
+    return (total + (total >> 16)) & 0xFFFF
+
+
+def _failed(subject: str, evidence: str, advice: str, group: Group = Group.HOST) -> Finding:
+    return Finding(group, subject, Verdict.FAILED, evidence, advice)
