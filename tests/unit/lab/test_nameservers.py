@@ -1,0 +1,78 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the name servers are given: the update key's rights, and keys that BIND takes as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import dns.dnssec
+import dns.name
+import dns.rdata
+import pytest
+
+from lab.nameservers import primary_files, root_files, secondary_files
+from lab.state import Secrets, load_secrets
+from lab.topology import Lab
+from lab.zones import SIGNED_NAMES, ZONES
+
+if TYPE_CHECKING:
+    from lab.files import ContainerFile
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return Lab(0, tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="module")
+def secrets(lab: Lab) -> Secrets:
+    return load_secrets(lab)
+
+
+def content(files: list[ContainerFile], path: str) -> str:
+    return next(file.content for file in files if file.path == path)
+
+
+def test_the_update_key_may_change_tlsa_records_only(lab: Lab, secrets: Secrets) -> None:
+    configuration = content(primary_files(lab, secrets), "/etc/bind/named.conf")
+    grants = re.findall(r"grant (?!local-ddns)([^;]+);", configuration)
+    assert grants == [f"mx-tlsa wildcard *.{zone.name}. TLSA" for zone in ZONES if zone.dynamic]
+
+
+def test_transfers_need_a_key(lab: Lab, secrets: Secrets) -> None:
+    configuration = content(primary_files(lab, secrets), "/etc/bind/named.conf")
+    assert set(re.findall(r"allow-transfer \{([^}]*)\}", configuration)) == {
+        " none; ",
+        " key mx-tlsa; key lab-transfer; ",
+    }
+
+
+def test_every_signed_zone_has_a_key_and_a_ds_of_that_key(secrets: Secrets) -> None:
+    assert set(secrets.zone_keys) == set(SIGNED_NAMES)
+    for name, key in secrets.zone_keys.items():
+        dnskey = dns.rdata.from_text("IN", "DNSKEY", key.dnskey)
+        assert dns.dnssec.make_ds(dns.name.from_text(name), dnskey, "SHA256").to_text() == key.ds
+        assert dns.dnssec.key_id(dnskey) == key.tag  # type: ignore[arg-type]
+
+
+def test_key_files_are_complete_and_private(lab: Lab, secrets: Secrets) -> None:
+    files = {file.path: file for file in root_files(lab, secrets, {})}
+    stem = f"/var/lib/bind/keys/{secrets.zone_keys['example'].file_stem}"
+    assert files[f"{stem}.private"].mode == 0o600
+    assert files[f"{stem}.key"].content.startswith("example. IN DNSKEY 257 3 13 ")
+    assert files[f"{stem}.state"].content.startswith(";"), "BIND refuses a state file without a comment line"
+
+
+def test_the_secondary_serves_every_zone_of_the_primary(lab: Lab, secrets: Secrets) -> None:
+    configuration = content(secondary_files(lab, secrets), "/etc/knot/knot.conf")
+    assert re.findall(r"^- domain: (\S+)$", configuration, re.MULTILINE) == [zone.name for zone in ZONES]
+
+
+def test_secrets_are_made_once_and_kept_private(lab: Lab, secrets: Secrets) -> None:
+    path = lab.directory / "secrets.json"
+    assert load_secrets(lab) == secrets
+    assert path.stat().st_mode & 0o777 == 0o600
