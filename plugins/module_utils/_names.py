@@ -33,6 +33,9 @@ def _label_to_ascii(label: str, name: str) -> str:
     written; where it does not, the user is asked for the A-label.
     """
     wanted = unicodedata.normalize("NFC", label.lower())
+    if unknown := [character for character in wanted if unicodedata.category(character) == "Cn"]:
+        msg = f"Label {label!r} of host name {name!r} has U+{ord(unknown[0]):04X}, which Unicode does not assign"
+        raise InvalidName(msg)
     try:
         encoded = wanted.encode("idna")
         same = encoded.decode("idna") == wanted

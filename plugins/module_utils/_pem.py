@@ -26,7 +26,8 @@ PRIVATE_KEY_LABELS: t.Final = frozenset(
 )
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*+(?:-(?!----)[^-]*+)*+)-----END \1-----")
-_EDGE = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{0,40})-----")
+_EDGE = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}-----")
+_EDGE_CUT_OFF = re.compile(r"-----(BEGIN|END)?[^\n]{0,60}\Z")
 
 
 class PemBlock(t.NamedTuple):
@@ -62,14 +63,15 @@ def read_blocks(text: str) -> list[PemBlock]:
         position = found.end()
         blocks.append(PemBlock(found[1], found[0], _line(text, found.start())))
     _refuse_edges(text, position, len(text))
+    _refuse_edges(text.rstrip(), position, len(text), _EDGE_CUT_OFF)
     return blocks
 
 
-def _refuse_edges(text: str, start: int, end: int) -> None:
-    """No line that begins or ends a block may stand outside a whole block."""
-    if (edge := _EDGE.search(text, start, end)) is None:
+def _refuse_edges(text: str, start: int, end: int, pattern: re.Pattern[str] = _EDGE) -> None:
+    """No line that begins or ends a block may stand outside a whole block, and the file not end within such a line."""
+    if (edge := pattern.search(text, start, end)) is None:
         return
-    missing = "no matching END line follows" if edge[1] == "BEGIN" else "no matching BEGIN line comes before"
+    missing = "no matching BEGIN line comes before" if edge[1] == "END" else "no matching END line follows"
     msg = f"Truncated PEM: {edge[0]} in line {_line(text, edge.start())}, and {missing}"
     raise InvalidCertificate(msg)
 
