@@ -88,8 +88,11 @@ def running(handler: Handler, host: str = "127.0.0.1") -> Iterator[int]:
         ready.set()
         async with server:
             await stopped.wait()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0.01)  # aborted transports close in the loop's next rounds
 
     stopped = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)

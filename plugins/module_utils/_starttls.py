@@ -6,28 +6,27 @@
 
 """The chains that an endpoint serves: connect, STARTTLS, handshake, once for each key algorithm.
 
-The only file that opens sockets to servers that are looked at. Whatever such a server does, a probe ends: each step
-has a time limit, the clear text and the handshake a size limit, and the number of connections is bounded, over all and
-for each address. A probe never raises for what a peer did: it says it in its :class:`Handshake`.
+With :mod:`_connection` the only file that opens sockets to servers that are looked at. Whatever such a server does, a
+probe ends: each step has a time limit, the clear text and the handshake a size limit, and the number of connections is
+bounded, over all and for each address. A probe never raises for what a peer did: its :class:`Handshake` says it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import errno
 import ipaddress
 import os
-import resource
 import socket
 import ssl
 import typing as t
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ._connection import Connection, Limits, PeerError
 from ._der import read_certificate
-from ._dialogues import DialogueBroken, Identity, Starttls, StarttlsRefused, Wire, converse, farewell
+from ._dialogues import DialogueBroken, Identity, Starttls, StarttlsRefused, converse, farewell
 from ._errors import InvalidCertificate, ProbeImpossible
 from ._sigalgs import KeyAlgorithm, client_context, served_chain
 from ._signature import key_algorithm
@@ -86,30 +85,6 @@ class Handshake:
         return _ALGORITHM_OF_KEY.get(self.key_name)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the probes; times in seconds, sizes in octets."""
-
-    connect: float = 10.0
-    step: float = 15.0  # postscreen's greet wait of 6 s fits in
-    leave: float = 1.0
-    pause: float = 1.0
-    connections: int = 512
-    per_address: int = 4
-    line: int = 8192  # RFC 5321 section 4.5.3.1.5 allows 512
-    clear_text: int = 65536
-    handshake: int = 262144  # libssl itself takes no chain above 100 kB
-
-    def affordable_connections(self) -> int:
-        """``connections``, or fewer where this process may not open as many files."""
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return self.connections if soft == resource.RLIM_INFINITY else max(1, min(self.connections, soft // 2))
-
-
-class _PeerError(Exception):
-    """The peer sent more than is taken, or ended where it must not; the message says which."""
-
-
 _ALGORITHM_OF_KEY: t.Final = {
     "RSA": KeyAlgorithm.RSA,
     "RSA-PSS": KeyAlgorithm.RSA,
@@ -119,90 +94,6 @@ _ALGORITHM_OF_KEY: t.Final = {
 }
 _NO_ROUTE: t.Final = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _OWN_LIMITS: t.Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class _Connection(Wire):
-    """A non-blocking socket under the limits. Time: each `send` starts the clock of what is read next anew."""
-
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        self._sock, self._limits = sock, limits
-        self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
-        self._taken = 0
-        self._deadline = self._loop.time() + limits.step
-
-    async def send(self, data: bytes) -> None:
-        self._deadline = self._loop.time() + self._limits.step
-        async with asyncio.timeout_at(self._deadline):
-            await self._loop.sock_sendall(self._sock, data)
-
-    async def until(self, marker: bytes) -> bytes:
-        searched = 0
-        while (found := self._buffer.find(marker, searched)) < 0:
-            searched = max(0, len(self._buffer) - len(marker) + 1)
-            if len(self._buffer) > self._limits.line:
-                raise _PeerError(f"it sent a line of more than {self._limits.line} octets")
-            self._buffer += await self._more(self._limits.clear_text)
-        end = found + len(marker)
-        taken = bytes(self._buffer[:end])
-        del self._buffer[:end]
-        return taken
-
-    async def _more(self, allowed: int) -> bytes:
-        async with asyncio.timeout_at(self._deadline):
-            data = await self._loop.sock_recv(self._sock, 16384)
-        if not data:
-            raise _PeerError("it closed the connection")
-        self._taken += len(data)
-        if self._taken > allowed:
-            raise _PeerError(f"it sent more than {allowed} octets")
-        return data
-
-    async def handshake(self, context: ssl.SSLContext, sni: str, goodbye: bytes) -> ssl.SSLObject:
-        """Do the TLS handshake, then leave politely and return the finished session.
-
-        Raises ssl.SSLError, _PeerError, OSError, TimeoutError; ValueError where `sni` is no name that TLS can carry.
-        """
-        if self._buffer:
-            # Whatever came in the clear behind the answer to STARTTLS could have been put there by anybody.
-            raise _PeerError("it sent data in the clear behind its answer to STARTTLS")
-        self._taken = 0
-        self._deadline = self._loop.time() + self._limits.step
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session = context.wrap_bio(incoming, outgoing, server_hostname=sni)
-        while True:
-            try:
-                session.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush(outgoing)
-                incoming.write(await self._more(self._limits.handshake))
-            except ssl.SSLError:
-                await self._flush(outgoing)  # the alert that tells the server why
-                raise
-            else:
-                break
-        with contextlib.suppress(OSError, TimeoutError, _PeerError):
-            await self._leave(session, outgoing, goodbye)
-        return session
-
-    async def _flush(self, outgoing: ssl.MemoryBIO) -> None:
-        if outgoing.pending:
-            async with asyncio.timeout_at(self._deadline):
-                await self._loop.sock_sendall(self._sock, outgoing.read())
-
-    async def _leave(self, session: ssl.SSLObject, outgoing: ssl.MemoryBIO, goodbye: bytes) -> None:
-        """Send the goodbye inside TLS and wait a moment for the server to close.
-
-        Closing at once would reset the connection, and the server would log a lost connection for every look.
-        """
-        if goodbye:
-            session.write(goodbye)
-        with contextlib.suppress(ssl.SSLError):
-            session.unwrap()
-        await self._flush(outgoing)
-        self._deadline = self._loop.time() + self._limits.leave
-        while True:
-            await self._more(self._limits.handshake)
 
 
 class Prober:
@@ -245,7 +136,7 @@ class Prober:
         async with address_slots, self._slots:
             outcome, detail, session = await self._session(endpoint, algorithm)
         if session is None:
-            return Handshake(endpoint, algorithm, outcome, detail=detail)
+            return _held_to_tls_1_2(Handshake(endpoint, algorithm, outcome, detail=detail))
         return Handshake(endpoint, algorithm, outcome, served_chain(session), session.version() or "", detail)
 
     async def _session(
@@ -259,7 +150,7 @@ class Prober:
                 async with asyncio.timeout(self._limits.connect):
                     await loop.sock_connect(sock, (endpoint.address, endpoint.port))
                 step = "the dialogue before TLS"
-                connection = _Connection(sock, self._limits)
+                connection = Connection(sock, self._limits)
                 await converse(endpoint.starttls, connection, self._identity(sock, endpoint))
                 step = "the TLS handshake"
                 session = await connection.handshake(
@@ -272,8 +163,9 @@ class Prober:
         except TimeoutError:
             return Outcome.UNREACHABLE, f"no answer in time, in {step}", None
         except ssl.SSLError as error:
-            return (*_handshake_failure(error, algorithm), None)
-        except (_PeerError, OSError, ValueError) as error:
+            reason = (error.reason or str(error)).lower().replace("_", " ")
+            return Outcome.TLS_FAILED, f"the TLS handshake failed: {reason}", None
+        except (PeerError, OSError, ValueError) as error:
             return (*_classified(error, step), None)
         return Outcome.SERVED, "", session
 
@@ -306,8 +198,12 @@ def _classified(error: Exception, step: str) -> tuple[Outcome, str]:
     return outcome, f"{detail}, in {step}"
 
 
-def _handshake_failure(error: ssl.SSLError, algorithm: KeyAlgorithm | None) -> tuple[Outcome, str]:
-    reason = (error.reason or str(error)).lower().replace("_", " ")
-    if algorithm and client_context(algorithm).maximum_version is ssl.TLSVersion.TLSv1_2 and "version" in reason:
-        return Outcome.CANNOT_ASK, f"the server has TLS 1.3 alone, where this Python cannot ask for {algorithm.value}"
-    return Outcome.TLS_FAILED, f"the TLS handshake failed: {reason}"
+def _held_to_tls_1_2(shake: Handshake) -> Handshake:
+    """The same, but where only TLS 1.2 could be asked for one algorithm: a failure may be of the version alone."""
+    if shake.asked_for is None or shake.outcome is not Outcome.TLS_FAILED:
+        return shake
+    held = client_context(shake.asked_for).maximum_version is ssl.TLSVersion.TLSv1_2
+    if not held or "alert handshake failure" in shake.detail:
+        return shake
+    detail = f"this Python can ask for {shake.asked_for.value} in TLS 1.2 only, where {shake.detail}"
+    return replace(shake, outcome=Outcome.CANNOT_ASK, detail=detail)
