@@ -16,6 +16,7 @@ import random
 import time
 import typing as t
 from dataclasses import dataclass, field
+from functools import partial
 
 from ._errors import InvalidInput, LookupFailed, PublisherConflict, PublisherError, PublisherRefused
 from ._publication import Change, Published, State, Wanted, plan
@@ -50,6 +51,7 @@ def converge(
     wanted: Sequence[Wanted],
     *,
     resolver: Resolver | None,
+    prune_aliases: bool = True,
     check_mode: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
@@ -61,7 +63,7 @@ def converge(
     """
     names = [one.name for one in wanted]
     before = publisher.read(names)
-    changes = plan(wanted, before)
+    changes = plan(wanted, before, prune_aliases=prune_aliases)
     outcome = Outcome(before, dict(before))
     if resolver is not None:
         _require_secure_zones(resolver, wanted, before, outcome, check_mode=check_mode)
@@ -71,8 +73,9 @@ def converge(
     for zone in sorted({change.zone for change in changes}):
         concerned = {change.owner for change in changes if change.zone == zone}
         here = [one for one in wanted if before[one.name].owner in concerned]
+        planner = partial(plan, here, prune_aliases=prune_aliases)
         try:
-            _converge_zone(publisher, zone, here, outcome, sleep)
+            _converge_zone(publisher, zone, [one.name for one in here], planner, outcome, sleep)
         except (PublisherError, InvalidInput) as error:
             outcome.errors[zone] = f"Zone {zone}: {error}"
     return outcome
@@ -94,7 +97,11 @@ def _require_secure_zones(
             problem = zone_problem(resolver, zone)
         except LookupFailed as error:
             if not check_mode:
-                raise
+                raise LookupFailed(
+                    f"Whether zone {zone} is signed could not be found out, so nothing was changed: {error}. Mend the "
+                    "resolver, or to publish all the same set require_signed to false",
+                    bogus=error.bogus,
+                ) from error
             # On a host that is still to be set up, the resolver is installed by the run that this one foretells.
             outcome.warnings.append(f"Whether zone {zone} is signed could not be found out: {error}")
             continue
@@ -106,14 +113,18 @@ def _require_secure_zones(
 
 
 def _converge_zone(
-    publisher: Publisher, zone: str, wanted: Sequence[Wanted], outcome: Outcome, sleep: Callable[[float], None]
+    publisher: Publisher,
+    zone: str,
+    names: Sequence[str],
+    planner: Callable[[Mapping[str, Published]], Sequence[Change]],
+    outcome: Outcome,
+    sleep: Callable[[float], None],
 ) -> None:
     """Raises PublisherError; what the provider has then is in `outcome` as far as it could be found out."""
-    names = [one.name for one in wanted]
     present: Mapping[str, Published] = {name: outcome.before[name] for name in names}
     lost: PublisherConflict | None = None
     for attempt in range(ATTEMPTS):
-        changes = plan(wanted, present)
+        changes = planner(present)
         if not changes:
             return
         if any(change.zone != zone for change in changes):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._errors import InvalidInput, InvalidName, InvalidRecord
 from ._names import TRANSPORTS, to_ascii
@@ -185,9 +185,12 @@ def _together(owner: str, first: Wanted, second: Wanted) -> Wanted:
     )
 
 
-def plan(wanted: Iterable[Wanted], published: Mapping[str, Published]) -> tuple[Change, ...]:
+def plan(
+    wanted: Iterable[Wanted], published: Mapping[str, Published], *, prune_aliases: bool = True
+) -> tuple[Change, ...]:
     """The changes that make `published` (by name) what is `wanted`; RRsets that are so already have none.
 
+    Unless `prune_aliases`, an exact RRset that is reached through an alias gains records and loses none.
     Raises InvalidInput for what must not be published and shows only now: a doubled zone name, too many records,
     aliases that contradict each other.
     """
@@ -195,8 +198,10 @@ def plan(wanted: Iterable[Wanted], published: Mapping[str, Published]) -> tuple[
     for one in wanted:
         there = published[one.name]
         _check_alias(one, there)
+        if there.owner != one.name and one.state is State.EXACT and not prune_aliases:
+            one = replace(one, state=State.PRESENT)  # noqa: PLW2901  # what holds for this owner
         if there.owner in owners:
-            one = _together(there.owner, owners[there.owner][0], one)  # noqa: PLW2901  # what holds for this owner
+            one = _together(there.owner, owners[there.owner][0], one)  # noqa: PLW2901  # see above
         owners[there.owner] = (one, there)
     changes = (_change(one, there) for one, there in owners.values())
     return tuple(change for change in changes if change is not None)

@@ -94,7 +94,10 @@ class Resolver:
 
     def _ask(self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False) -> dns.message.Message:
         query = question(name, rdtype, recursion=True, checking_disabled=checking_disabled)
-        return exchange(query, self.address, self.port, self.timeout)
+        try:
+            return exchange(query, self.address, self.port, self.timeout)
+        except LookupFailed as error:
+            raise self._failed(name, rdtype, str(error)) from error
 
     def _read(self, asked: dns.name.Name, rdtype: str, response: dns.message.Message) -> Answer:
         try:
@@ -121,7 +124,7 @@ class Resolver:
         )
 
     def _failed(self, name: dns.name.Name, rdtype: str, cause: str) -> LookupFailed:
-        return LookupFailed(f"The resolver {self.address} could not answer {name_text(name)} {rdtype}: {cause}")
+        return LookupFailed(f"The resolver {self.address} gave no answer to {name_text(name)} {rdtype}: {cause}")
 
 
 @lru_cache(maxsize=4096)

@@ -63,6 +63,12 @@ options:
       - exact
       - present
       - absent
+  prune_aliases:
+    description:
+      - Where an RRset of O(state=exact) is reached through an alias, remove other records from the alias's target.
+      - Others may share the target. With V(false), such an RRset gains records and loses none.
+    type: bool
+    default: true
   require_signed:
     description:
       - Refuse to publish in a zone that is not signed or whose parent has no DS record. There, TLSA records are without
@@ -209,7 +215,11 @@ def publish(options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     resolver = Resolver(options["resolver"], options["resolver_port"], options["timeout"])
     with publisher_from_options(options["provider"]) as publisher:
         outcome = converge(
-            publisher, wanted, resolver=resolver if options["require_signed"] else None, check_mode=check_mode
+            publisher,
+            wanted,
+            resolver=resolver if options["require_signed"] else None,
+            prune_aliases=options["prune_aliases"],
+            check_mode=check_mode,
         )
         rrsets = [_described(there, outcome.after[name]) for name, there in outcome.before.items()]
         result: dict[str, t.Any] = {
@@ -270,6 +280,7 @@ def main() -> None:
                 },
             },
             "state": {"type": "str", "default": "exact", "choices": STATES},
+            "prune_aliases": {"type": "bool", "default": True},
             "require_signed": {"type": "bool", "default": True},
             "allow_pkix_usages": {"type": "bool", "default": False},
             **RESOLVER_OPTIONS,
