@@ -12,17 +12,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
-from lab import judge, lifecycle, topology
+from lab import images, judge, lifecycle, topology
 from lab.errors import LabError
 from lab.machine import podman_environment
+from lab.topology import Lab
+
+Command = Callable[[Lab, argparse.Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        choices = lifecycle.Choices(ttl=getattr(options, "ttl", None), bare=getattr(options, "bare", None))
+        run: Command = options.run
+        return run(lifecycle.open_lab(options.id, choices), options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -34,27 +40,34 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--id", type=int, default=int(os.environ.get("LAB_ID", "0")), help="which lab (LAB_ID, 0)")
-    parser = argparse.ArgumentParser(prog="python -m lab", description="An Internet in a box for DANE.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    raise_ = commands.add_parser("up", parents=[shared], help="raise the lab; the second time changes nothing")
-    raise_.add_argument("--hosts", help="mail hosts to raise, separated by commas (default: mx1,mx2)")
-    raise_.add_argument(
+    raising = argparse.ArgumentParser(add_help=False)
+    raising.add_argument("--hosts", help="mail hosts to raise, separated by commas (default: mx1,mx2)")
+    raising.add_argument(
         "--bare", action=argparse.BooleanOptionalAction, help="managed hosts without downloaded packages"
     )
-    raise_.add_argument("--ttl", type=int, help="TTL of every record, in seconds (60)")
-    commands.add_parser("down", parents=[shared], help="remove containers, network and state; images stay")
-    commands.add_parser("reset", parents=[shared], help="make the managed hosts and the zones virgin again")
-    commands.add_parser("status", parents=[shared], help="list the hosts")
-    shell = commands.add_parser("shell", parents=[shared], help="a shell on a host")
-    shell.add_argument("host")
-    execute = commands.add_parser("exec", parents=[shared], help="run a command on a host")
+    raising.add_argument("--ttl", type=int, help="TTL of every record, in seconds (60)")
+    parser = argparse.ArgumentParser(prog="python -m lab", description="An Internet in a box for DANE.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, run: Command, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[shared, *parents], help=words, description=words)
+        added.set_defaults(run=run)
+        return added
+
+    command("up", _up, "raise the lab; the second time changes nothing", raising)
+    command("reset", _reset, "make managed hosts and zones virgin again; raises the lab if need be", raising)
+    down = command("down", _down, "remove containers, network and state")
+    down.add_argument("--images", action="store_true", help="remove the images too, unless another lab uses them")
+    command("status", _status, "list the hosts")
+    command("shell", _shell, "a shell on a host").add_argument("host")
+    execute = command("exec", _exec, "run a command on a host")
     execute.add_argument("host")
     execute.add_argument("argument", nargs="+", help="-- COMMAND ...")
-    lag = commands.add_parser("lag", parents=[shared], help="make the secondary stop following the primary")
+    lag = command("lag", _lag, "make the secondary stop following the primary, or resume")
     lag.add_argument("switch", choices=["on", "off"])
-    refresh = commands.add_parser("refresh", parents=[shared], help="empty a judge's queue and caches")
+    refresh = command("refresh", _refresh, "empty a judge's queue and caches")
     refresh.add_argument("host", nargs="?", default="sender")
-    send = commands.add_parser("send", parents=[shared], help="send a message and print what the sender's log says")
+    send = command("send", _send, "send a message and print what the sender's log says")
     send.add_argument("--from", dest="sender", default="sender", metavar="HOST")
     send.add_argument("--to", required=True, metavar="ADDRESS")
     send.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
@@ -63,39 +76,57 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    choices = lifecycle.Choices(ttl=getattr(options, "ttl", None), bare=getattr(options, "bare", None))
-    lab = lifecycle.open_lab(options.id, choices)
-    match options.command:
-        case "up":
-            lifecycle.up(lab, topology.chosen_hosts(options.hosts.split(",") if options.hosts else None))
-        case "down":
-            lifecycle.down(lab)
-        case "reset":
-            lifecycle.reset(lab)
-        case "status":
-            print(lifecycle.status(lab))
-        case "lag":
-            lifecycle.lag(lab, on=options.switch == "on")
-        case "refresh":
-            lifecycle.refresh(lab, topology.host(options.host))
-        case "shell":
-            return _inside(lab, options.host, ["/bin/bash", "--login"], interactive=True)
-        case "exec":
-            return _inside(lab, options.host, options.argument, interactive=False)
-        case "send":
-            return _send(lab, options)
+def _chosen(options: argparse.Namespace) -> tuple[topology.Host, ...] | None:
+    return topology.chosen_hosts(options.hosts.split(",")) if options.hosts else None
+
+
+def _up(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.up(lab, _chosen(options) or topology.chosen_hosts(None))
     return 0
 
 
-def _inside(lab: topology.Lab, name: str, command: list[str], *, interactive: bool) -> int:
-    terminal = ["--interactive", "--tty"] if interactive and sys.stdin.isatty() else ["--interactive"]
-    container = lab.container(topology.host(name))
-    arguments = ["podman", "exec", *terminal, container, *command]
+def _reset(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.reset(lab, _chosen(options))
+    return 0
+
+
+def _down(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.down(lab)
+    if options.images:
+        images.remove()
+    return 0
+
+
+def _status(lab: Lab, _options: argparse.Namespace) -> int:
+    print(lifecycle.status(lab))
+    return 0
+
+
+def _lag(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.lag(lab, on=options.switch == "on")
+    return 0
+
+
+def _refresh(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.refresh(lab, topology.host(options.host))
+    return 0
+
+
+def _shell(lab: Lab, options: argparse.Namespace) -> int:
+    terminal = ["--interactive", "--tty"] if sys.stdin.isatty() else ["--interactive"]
+    return _inside(lab, options.host, terminal, ["/bin/bash", "--login"])
+
+
+def _exec(lab: Lab, options: argparse.Namespace) -> int:
+    return _inside(lab, options.host, ["--interactive"], options.argument)
+
+
+def _inside(lab: Lab, name: str, terminal: list[str], command: list[str]) -> int:
+    arguments = ["podman", "exec", *terminal, lab.container(topology.host(name)), *command]
     return subprocess.run(arguments, check=False, env=podman_environment()).returncode
 
 
-def _send(lab: topology.Lab, options: argparse.Namespace) -> int:
+def _send(lab: Lab, options: argparse.Namespace) -> int:
     """Return 0 when the message was verified (or has the status that was asked for)."""
     delivery = judge.deliver(lab, topology.host(options.sender), options.to, options.timeout, until=options.until)
     if options.json:

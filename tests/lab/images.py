@@ -104,6 +104,15 @@ def mirror_names(suite: Suite) -> list[str]:
     return names.split()
 
 
+def remove() -> None:
+    """Remove every image that no container uses; the next ``up`` makes them anew, with today's packages."""
+    with locked(build_directory() / "images.lock", "the images"):
+        _sweep()
+        for row in podman.listing("images", "--filter", "reference=localhost/dane-lab/*"):
+            for name in row.get("Names") or ():
+                say(f"removed {name}" if podman.attempt("rmi", name).returncode == 0 else f"{name} is still in use")
+
+
 def _missing(images: Iterable[Image]) -> list[Image]:
     rows = podman.listing("images", "--filter", "reference=localhost/dane-lab/*")
     present = {name for row in rows for name in row.get("Names") or ()}
@@ -118,6 +127,7 @@ def _mmdebstrap(suite: Suite, target: Path) -> list[str]:
         f"--include={_BASE_PACKAGES}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         "--dpkgopt=force-unsafe-io",
+        '--aptopt=Acquire::Languages "none"',
         f'--customize-hook=chroot "$1" systemctl mask {_MASKED}',
         suite,
         str(target),

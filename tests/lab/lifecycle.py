@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab import containers, health, images, inventory, machine, network, podman, state
 from lab.containers import Plan
-from lab.errors import LabError
 from lab.files import write_whole
 from lab.mailhosts import common_files, managed_files, sender_files
 from lab.nameservers import primary_files, root_files, secondary_files
 from lab.progress import say
-from lab.topology import ALWAYS, HOSTS, Flavour, Kind, Lab, Suite
+from lab.topology import ALWAYS, HOSTS, Flavour, Kind, Lab, Suite, chosen_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,15 +71,17 @@ def up(lab: Lab, hosts: Sequence[Host]) -> bool:
         return _up(lab, hosts)
 
 
-def reset(lab: Lab) -> None:
-    """Make the managed hosts and the zones virgin again, and empty the judges' queues and caches."""
+def reset(lab: Lab, hosts: Sequence[Host] | None = None) -> None:
+    """Make the managed hosts and the zones virgin again, and empty the judges' queues and caches.
+
+    ``hosts`` are raised if need be; without them those that were raised before, or else the defaults.
+    """
     machine.prepare()
+    if hosts is None:
+        hosts = [host for host in HOSTS if host.name in lab.raised] or chosen_hosts(None)
+    images.ensure(_images(lab, hosts))
     with state.locked(lab.directory / "lock", f"lab {lab.number}"):
-        hosts = [host for host in HOSTS if host.name in lab.raised]
-        if not hosts:
-            raise LabError(f"lab {lab.number} is not up; raise it with `python -m lab up`")
-        images.ensure(_images(lab, hosts))
-        containers.remove(lab, [host for host in hosts if host.kind in _VIRGIN])
+        containers.remove(lab, [host for host in HOSTS if host.kind in _VIRGIN])
         _up(lab, hosts)
         for host in hosts:
             if host.kind is Kind.SENDER:
@@ -196,7 +197,7 @@ def _plans(lab: Lab, hosts: Sequence[Host], secrets: Secrets) -> list[Plan]:
             case Kind.SENDER:
                 files += sender_files(lab, host, secrets)
             case Kind.MANAGED:
-                files += managed_files(machine.outer_resolvers())
+                files += managed_files(machine.outer_resolvers(), bare=lab.bare)
         plans.append(Plan(host, images.reference(_flavour(lab, host), host.suite), tuple(files)))
     return plans
 

@@ -39,13 +39,16 @@ def common_files() -> list[ContainerFile]:
     return [ContainerFile("/etc/hosts", _LOCALHOST)]
 
 
-def managed_files(outer_resolvers: list[str]) -> list[ContainerFile]:
-    """Return the files of a managed host: the outer resolver for apt until the roles take over."""
+def managed_files(outer_resolvers: list[str], *, bare: bool) -> list[ContainerFile]:
+    """Return the files of a managed host: the outer resolver for apt until the roles take over.
+
+    The stamp says that the image's apt lists are fresh; a bare image has none.
+    """
     resolv_conf = "".join(f"nameserver {address}\n" for address in outer_resolvers)
-    return [
-        ContainerFile("/etc/resolv.conf", resolv_conf, volatile=True),
-        ContainerFile("/var/lib/apt/periodic/update-success-stamp"),
-    ]
+    files = [ContainerFile("/etc/resolv.conf", resolv_conf, volatile=True)]
+    if not bare:
+        files.append(ContainerFile("/var/lib/apt/periodic/update-success-stamp"))
+    return files
 
 
 def sender_files(lab: Lab, host: Host, secrets: Secrets) -> list[ContainerFile]:
