@@ -38,6 +38,7 @@ OPENRESOLV: t.Final = "/lib/resolvconf/libc"
 OPENRESOLV_CONF: t.Final = "/etc/resolvconf.conf"
 RESOLVED: t.Final = "/lib/systemd/systemd-resolved"
 RESOLVED_UNIT: t.Final = "systemd-resolved.service"
+UNBOUND_UNIT: t.Final = "unbound.service"
 POSTFIX_WATCH: t.Final = "postfix-resolvconf.path"
 
 HOST_PROGRAMS: t.Final = (CLOUD_INIT, DHCLIENT, DHCPCD, NETWORK_MANAGER, RESOLVCONF_DEBIAN, OPENRESOLV, RESOLVED)
@@ -46,7 +47,7 @@ HOST_PROGRAMS: t.Final = (CLOUD_INIT, DHCLIENT, DHCPCD, NETWORK_MANAGER, RESOLVC
 HOST_FILES: t.Final = (CLOUD_CONF, CLOUD_HOLD, DHCLIENT_HOLD, DHCPCD_CONF, DHCPCD_HOLD, OPENRESOLV_CONF)
 """Files that say whether such a program may write /etc/resolv.conf."""
 
-HOST_UNITS: t.Final = (RESOLVED_UNIT, POSTFIX_WATCH)
+HOST_UNITS: t.Final = (RESOLVED_UNIT, POSTFIX_WATCH, UNBOUND_UNIT)
 
 _MAXIMUM_NAMESERVERS: t.Final = 3  # MAXNS in resolv.h
 _DEFAULT_NAMESERVER: t.Final = "127.0.0.1"  # what glibc asks when the file is missing or names no server

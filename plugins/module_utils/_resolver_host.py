@@ -25,6 +25,7 @@ from ._resolv_conf import (
     HOST_UNITS,
     NETWORK_MANAGER,
     NETWORK_MANAGER_CONF,
+    UNBOUND_UNIT,
     HostState,
     UnitState,
 )
@@ -53,6 +54,7 @@ _SERVER_OPTIONS: t.Final = (
 def read_host() -> HostState:
     """Find out what /etc/resolv.conf says and who may write it."""
     path = Path(RESOLV_CONF)
+    units = _units()
     programs = frozenset(program for program in HOST_PROGRAMS if Path(program).exists())
     files = {name: text for name in HOST_FILES if (text := _text(name)) is not None}
     if NETWORK_MANAGER in programs:
@@ -65,8 +67,8 @@ def read_host() -> HostState:
         mounted=_is_mount_point(RESOLV_CONF),
         programs=programs,
         files=files,
-        units=_units(),
-        listeners=_listeners(),
+        units=units,
+        listeners=_listeners(units.get(UNBOUND_UNIT, UnitState())),
     )
 
 
@@ -138,19 +140,23 @@ def _kernel_form(address: str) -> str:
     return "".join(f"{word:08X}" for word in struct.unpack(f"={len(octets) // 4}I", octets))
 
 
-def _listeners() -> tuple[str, ...]:
+def _listeners(unbound: UnitState) -> tuple[str, ...]:
     """The programs that hold port 53 of an address by which 127.0.0.1 or ::1 is reached (proc(5), net/udp)."""
     loopback = {_kernel_form(address) for address in ("127.0.0.1", "::ffff:127.0.0.1", "::1", *_EVERY_ADDRESS)}
-    inodes: set[str] = set()
+    sockets: set[str] = set()
     for table in ("udp", "udp6", "tcp", "tcp6"):
         for line in (_text(f"/proc/self/net/{table}") or "").splitlines()[1:]:
             words = line.split()
             address, _colon, port = words[1].rpartition(":")
             # UDP has no state; of TCP the sockets that listen count.
             if int(port, 16) == DNS_PORT and address in loopback and (table.startswith("udp") or words[3] == "0A"):
-                inodes.add(f"socket:[{words[9]}]")
-    names = {_process_name(link) for link in Path("/proc").glob("[0-9]*/fd/*") if _link(link) in inodes}
-    return tuple(sorted(names)) if inodes else ()
+                sockets.add(f"socket:[{words[9]}]")
+    if not sockets:
+        return ()
+    holders = {target: link for link in Path("/proc").glob("[0-9]*/fd/*") if (target := _link(link)) in sockets}
+    # Root may not look into other users' processes in a container without CAP_SYS_PTRACE.
+    unseen = {"unbound" if unbound.active else "another program"} if sockets - holders.keys() else set()
+    return tuple(sorted({_process_name(link) for link in holders.values()} | unseen))
 
 
 def _process_name(link: Path) -> str:

@@ -116,7 +116,11 @@ def _reply(message: dns.message.Message) -> Reply:
         for rrset in message.authority
         if rrset.rdtype in {dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
     )
-    explanations = [option.to_text() for option in message.options if isinstance(option, dns.edns.EDEOption)]
+    explanations = [
+        f"EDE {int(option.code)}: {option.text}" if option.text else f"EDE {int(option.code)}"
+        for option in message.options
+        if isinstance(option, dns.edns.EDEOption)
+    ]
     return Reply(
         rcode=dns.rcode.to_text(message.rcode()),
         authenticated=bool(message.flags & dns.flags.AD),

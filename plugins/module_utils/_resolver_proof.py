@@ -64,14 +64,14 @@ def judge_signed(name: str, checked: Reply, unchecked: Reply, now: int) -> Findi
             else f"The chain of trust breaks on the way to {name}, and `delv {_query_name(name)}` says where; a wrong "
             "trust anchor breaks all names, a wrong zone only its own."
         )
-        return Finding(Group.VALIDATION, subject, Verdict.FAILED, f"{checked}; unchecked {unchecked}", advice)
+        return Finding(Group.VALIDATION, subject, Verdict.FAILED, f"{checked}; unchecked {unchecked.rcode}", advice)
     return Finding(Group.VALIDATION, subject, Verdict.FAILED, str(checked), NO_ANSWER)
 
 
 def judge_bogus(name: str, checked: Reply, unchecked: Reply) -> Finding:
     """A name whose signatures are wrong must be SERVFAIL, and be answered once checking is disabled."""
     subject = f"bogus name {name}"
-    seen = f"{checked}; unchecked {unchecked}"
+    seen = f"{checked}; unchecked {unchecked.failure or unchecked.rcode}"
     if checked.failure:
         return Finding(Group.VALIDATION, subject, Verdict.UNKNOWN, seen, NO_ANSWER)
     if checked.rcode in {"NOERROR", "NXDOMAIN"}:

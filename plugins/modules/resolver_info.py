@@ -265,6 +265,7 @@ with importing():
     from ansible_collections.mailsec.dane.plugins.module_utils._resolver_examination import Examination
 
 CHECKS: t.Final = [group.value for group in Group]
+SHOWN: t.Final = 3  # of what failed; one cause makes many things fail
 ASKING: t.Final = {Group.VALIDATION.value, Group.LIBC.value, Group.FORWARDERS.value}
 
 
@@ -325,11 +326,10 @@ def _look_at_host(result: dict[str, t.Any]) -> list[Finding]:
 
 
 def _complaint(missed: list[str], findings: list[Finding]) -> str:
-    lines = [
-        f"{finding.subject}: {finding.evidence}. {finding.advice}"
-        for finding in findings
-        if finding.verdict is Verdict.FAILED and finding.group.value in missed
-    ]
+    failed = [finding for finding in findings if finding.verdict is Verdict.FAILED and finding.group.value in missed]
+    lines = [f"{finding.subject}: {finding.evidence}. {finding.advice}" for finding in failed[:SHOWN]]
+    if len(failed) > SHOWN:
+        lines.append(f"and {len(failed) - SHOWN} more, see findings.")
     not_asked = [check for check in missed if check not in {finding.group.value for finding in findings}]
     lines += [f"{check} is in require, but not in checks: add it there." for check in not_asked]
     return "\n".join(["This host's resolver did not prove that mail can be verified by DANE.", *lines])
