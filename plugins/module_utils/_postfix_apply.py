@@ -25,11 +25,13 @@ from ._postfix_inbound import inbound_findings
 from ._postfix_lookup import Table, policy_map_findings, resolver_findings
 from ._postfix_outbound import outbound_findings
 from ._postfix_policy import POLICY_HEADER, Policy, expired_policies, fingerprint_findings, render_policies
-from ._postfix_settings import Plan, Wishes, check_version, plan_settings
+from ._postfix_settings import Plan, check_version, plan_settings
 
 if t.TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
+
+    from ._postfix_wishes import Wishes
 
 __all__ = ["Change", "Request", "apply"]
 
@@ -200,9 +202,6 @@ def _chain_files(wishes: Wishes, *, dry_run: bool) -> tuple[Wishes, tuple[Findin
     paths: list[str] = []
     findings: list[Finding] = []
     for pattern in wishes.chain_files:
-        if not pattern.startswith("/"):
-            msg = f"chain_files: {pattern!r} must be an absolute path, or a pattern of such"
-            raise InvalidInput(msg)
         found = sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
         if not found and not dry_run:
             msg = f"chain_files: there is no file {pattern}; make the key and its chain first (role mail_certificate)"

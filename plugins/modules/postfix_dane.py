@@ -254,7 +254,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._module import guarded_run, text_diff
 from ..module_utils._postfix_apply import Request, apply
 from ..module_utils._postfix_policy import LEVELS, parse_policies
-from ..module_utils._postfix_settings import SECURITY_LEVELS, Wishes
+from ..module_utils._postfix_wishes import SECURITY_LEVELS, Wishes
 
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "config_directory": {"type": "path"},
