@@ -38,7 +38,7 @@ _MAKERS: t.Final[t.Mapping[str, t.Callable[[], PrivateKey]]] = {
     "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ed448": ed448.Ed448PrivateKey.generate,
-    "dsa": lambda: dsa.generate_private_key(2048),
+    "dsa": lambda: dsa.generate_private_key(1024),
 }
 KEY_KINDS: t.Final = tuple(_MAKERS)
 

@@ -16,7 +16,7 @@ from ._errors import InvalidCertificate
 from ._pem import CERTIFICATE_LABELS, PUBLIC_KEY_LABEL
 from ._signature import signature_algorithm
 from ._tlsa import TlsaRecord, Usage
-from ._x509 import load_chains, pem_blocks, tlsa_record_for
+from ._x509 import certificate_blocks, load_chains, pem_blocks, tlsa_record_for
 
 __all__ = ["tlsa_records_for"]
 
@@ -31,21 +31,18 @@ def tlsa_records_for(
     blocks = pem_blocks(data)
     if blocks is None:
         return _of_der(t.cast("bytes", data), usage, selector, matching_type)
-    certificates = [block for block in blocks if block.label in CERTIFICATE_LABELS]
+    labels = {block.label for block in blocks}
+    if PUBLIC_KEY_LABEL in labels and not labels & CERTIFICATE_LABELS:
+        keys = [block.octets() for block in blocks if block.label == PUBLIC_KEY_LABEL]
+        return tuple(dict.fromkeys(tlsa_record_for(key, usage, selector, matching_type) for key in keys))
+    certificates = certificate_blocks(blocks)
     if len(certificates) == 1 and usage not in (Usage.PKIX_TA, Usage.DANE_TA):
         # The usual case needs no more than the octets; a fleet has thousands of these.
         parts = read_certificate(certificates[0].octets())
         signature_algorithm(parts)
         return (tlsa_record_for(parts, usage, selector, matching_type),)
-    keys = [block for block in blocks if block.label == PUBLIC_KEY_LABEL]
-    if keys and not certificates:
-        found = [tlsa_record_for(block.octets(), usage, selector, matching_type) for block in keys]
-    else:
-        found = [
-            tlsa_record_for(certificate_for_usage(chain, usage), usage, selector, matching_type)
-            for chain in load_chains(data)
-        ]
-    return tuple(dict.fromkeys(found))
+    chosen = [certificate_for_usage(chain, usage) for chain in load_chains(data)]
+    return tuple(dict.fromkeys(tlsa_record_for(one, usage, selector, matching_type) for one in chosen))
 
 
 def _of_der(data: bytes, usage: int, selector: int, matching_type: int) -> tuple[TlsaRecord, ...]:

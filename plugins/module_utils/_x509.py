@@ -17,30 +17,25 @@ import typing as t
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_private_key,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from ._certificate import certificate_parts, load_der_certificate
 from ._chains import Chain, split_chains
 from ._der import CertificateParts, check_public_key
 from ._errors import InvalidCertificate
-from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PUBLIC_KEY_LABEL, PemBlock, read_blocks
+from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PemBlock, read_blocks
 from ._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 __all__ = [
+    "certificate_blocks",
     "certificate_parts",
     "load_certificates",
     "load_chains",
-    "load_public_key",
     "pem_blocks",
     "tlsa_record_for",
 ]
@@ -55,7 +50,7 @@ def load_certificates(data: bytes | str) -> Chain:
     blocks = pem_blocks(data)
     if blocks is None:
         return (_certificate(t.cast("bytes", data)),)
-    return tuple(_certificate(block.octets(), block.line) for block in _with_certificates(blocks))
+    return tuple(_certificate(block.octets(), block.line) for block in certificate_blocks(blocks))
 
 
 def load_chains(data: bytes | str) -> tuple[Chain, ...]:
@@ -66,10 +61,10 @@ def load_chains(data: bytes | str) -> tuple[Chain, ...]:
     Raises InvalidCertificate as ``load_certificates`` does, and where a certificate's chain cannot be told.
     """
     blocks = pem_blocks(data)
-    if blocks is None or blocks[0].label not in PRIVATE_KEY_LABELS:
+    if blocks is None or not _key_first(blocks):
         return split_chains(load_certificates(data))
     groups: list[list[x509.Certificate]] = []
-    for block in _with_certificates(blocks, and_keys=True):
+    for block in certificate_blocks(blocks, and_keys=True):
         if block.label in PRIVATE_KEY_LABELS:
             groups.append([])
         else:
@@ -78,27 +73,6 @@ def load_chains(data: bytes | str) -> tuple[Chain, ...]:
         msg = f"Private key {groups.index([]) + 1} of the file is followed by no certificate"
         raise InvalidCertificate(msg)
     return tuple(tuple(group) for group in groups)
-
-
-def load_public_key(data: bytes | str) -> bytes:
-    """The DER SubjectPublicKeyInfo of a public key, or of an unencrypted private key, in PEM or DER.
-
-    Raises InvalidCertificate.
-    """
-    blocks = pem_blocks(data)
-    if blocks is None:
-        der = t.cast("bytes", data)
-        try:
-            return check_public_key(der)
-        except InvalidCertificate:
-            return _public_half(load_der_private_key, der)
-    for block in blocks:
-        if block.label == PUBLIC_KEY_LABEL:
-            return check_public_key(block.octets())
-        if block.label in PRIVATE_KEY_LABELS:
-            return _public_half(load_pem_private_key, block.text.encode())
-    msg = f"No key in this file; it holds {_labels(blocks)}"
-    raise InvalidCertificate(msg)
 
 
 def tlsa_record_for(
@@ -154,17 +128,30 @@ def pem_blocks(data: bytes | str) -> list[PemBlock] | None:
         data = data.decode("latin-1")  # what surrounds the blocks may be in any encoding
     blocks = read_blocks(data)
     if not blocks:
-        hint = "; it looks like base64, decode it first (b64decode)" if data.lstrip().startswith("LS0tLS1C") else ""
-        msg = f"There is no PEM block (-----BEGIN ...-----) in the input, which begins with {data[:40]!r}{hint}"
+        msg = f"There is no PEM block (-----BEGIN ...-----) in the input, which begins with {data[:30]!r}{_hint(data)}"
         raise InvalidCertificate(msg)
     return blocks
+
+
+def _hint(data: str) -> str:
+    if data.lstrip().startswith("LS0tLS1C"):
+        return "; it looks like base64, decode it first (b64decode)"
+    if data.startswith("/") and "\n" not in data.strip():
+        return "; it looks like a path, read the file first (lookup)"
+    return ""
+
+
+def _key_first(blocks: Sequence[PemBlock]) -> bool:
+    # "openssl ecparam -genkey" writes a block of parameters before the key.
+    labels = [block.label for block in blocks if not block.label.endswith(" PARAMETERS")]
+    return bool(labels) and labels[0] in PRIVATE_KEY_LABELS
 
 
 def _labels(blocks: Sequence[PemBlock]) -> str:
     return ", ".join(dict.fromkeys(block.label for block in blocks))
 
 
-def _with_certificates(blocks: Sequence[PemBlock], *, and_keys: bool = False) -> list[PemBlock]:
+def certificate_blocks(blocks: Sequence[PemBlock], *, and_keys: bool = False) -> list[PemBlock]:
     """The certificate blocks, and the private keys when wanted. Raises InvalidCertificate when there is none."""
     for block in blocks:
         if block.label in {"TRUSTED CERTIFICATE", "PKCS7", "CMS"}:
@@ -184,14 +171,17 @@ def _certificate(der: bytes, line: int | None = None) -> x509.Certificate:
     try:
         return load_der_certificate(der)
     except InvalidCertificate as exc:
-        where = "" if line is None else f"The certificate in line {line}: "
-        kind = "" if line is not None else _other_than_certificate(der)
-        msg = f"{where}{kind}{exc}"
+        if line is not None:
+            msg = f"The certificate in line {line}: {exc}"
+        elif kind := _kind_of(der):
+            msg = f"A certificate is wanted, and the input is {kind}"
+        else:
+            raise
         raise InvalidCertificate(msg) from exc
 
 
-def _other_than_certificate(der: bytes) -> str:
-    """What DER input is when it is no certificate, as the beginning of a message."""
+def _kind_of(der: bytes) -> str | None:
+    """What DER input is when it is no certificate; None when that is unknown."""
     loaders: t.Final = (
         (x509.load_der_x509_csr, "a certificate signing request"),
         (check_public_key, "a public key"),
@@ -202,14 +192,5 @@ def _other_than_certificate(der: bytes) -> str:
             load(der)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             continue
-        return f"A certificate is wanted, and the input is {kind}. "
-    return ""
-
-
-def _public_half(load: t.Callable[[bytes, None], PrivateKeyTypes], data: bytes) -> bytes:
-    try:
-        key = load(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        msg = f"The private key cannot be read: {exc}"
-        raise InvalidCertificate(msg) from exc
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return kind
+    return None
