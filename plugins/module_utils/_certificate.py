@@ -38,7 +38,7 @@ def load_der_certificate(der: bytes) -> x509.Certificate:
     signature_algorithm(read_certificate(der))
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         msg = f"The certificate cannot be read: {exc}"
         raise InvalidCertificate(msg) from exc
 

@@ -21,7 +21,7 @@ from ._names import matches_reference, to_ascii
 from ._path import Link, build_path, path_problem, path_signature_problem
 from ._signature import signature_problem
 from ._tlsa import MatchingType, Selector, TlsaRecord, Usage
-from ._usability import passed_over, unusable_reason
+from ._usability import data_problem, passed_over, unusable_reason
 from ._x509 import tlsa_record_for
 
 if t.TYPE_CHECKING:
@@ -159,7 +159,7 @@ def matches_chain(record: TlsaRecord, chain: Sequence[x509.Certificate]) -> bool
     Names, dates and constraints are not looked at. Raises InvalidCertificate when the chain is malformed.
     """
     links = [Link.of(certificate) for certificate in chain]
-    if not links:
+    if not links or data_problem(record):
         return False
     if record.usage in (Usage.PKIX_EE, Usage.DANE_EE):
         return _covers(record, links[0].parts)

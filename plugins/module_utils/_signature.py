@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from ._der import INTEGER, OID, SEQUENCE, CertificateParts, elements, oid_text
+from ._der import INTEGER, OID, SEQUENCE, CertificateParts, check_public_key, elements, oid_text
 from ._errors import InvalidCertificate
 
 __all__ = ["key_algorithm", "load_key", "signature_algorithm", "signature_problem", "signature_suits"]
@@ -123,8 +123,11 @@ def _known_signature(identifier: bytes) -> str:
 
 
 def key_algorithm(spki: bytes) -> str:
-    """``RSA``, ``RSA-PSS``, ``ECDSA``, ``DSA``, ``Ed25519``, ``Ed448``, ... or the object identifier of the rest."""
-    algorithm = elements(elements(spki)[0][1])[0][1]
+    """``RSA``, ``RSA-PSS``, ``ECDSA``, ``DSA``, ``Ed25519``, ``Ed448``, ... or the object identifier of the rest.
+
+    Raises InvalidCertificate when ``spki`` is no DER SubjectPublicKeyInfo.
+    """
+    algorithm = elements(elements(check_public_key(spki))[0][1])[0][1]
     oid, _parameters = _algorithm(algorithm)
     return _KEYS.get(oid) or _KNOWN_ONLY.get(oid) or oid
 

@@ -18,12 +18,12 @@ from ._tlsa import DIGEST_LENGTHS, MatchingType, Selector, TlsaRecord, Usage
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["passed_over", "unusable_reason"]
+__all__ = ["data_problem", "passed_over", "unusable_reason"]
 
 
 def unusable_reason(record: TlsaRecord) -> str | None:
     """Why a DANE client for mail cannot use a record; None when it can."""
-    return _parameter_problem(record) or _data_problem(record)
+    return _parameter_problem(record) or data_problem(record)
 
 
 def _parameter_problem(record: TlsaRecord) -> str | None:
@@ -40,7 +40,8 @@ def _parameter_problem(record: TlsaRecord) -> str | None:
     return None
 
 
-def _data_problem(record: TlsaRecord) -> str | None:
+def data_problem(record: TlsaRecord) -> str | None:
+    """Why a record's data cannot be what its selector and matching type say; None when it can."""
     length = DIGEST_LENGTHS.get(record.matching_type)
     if length is not None:
         return None if len(record.data) == length else f"its digest has {len(record.data)} octets instead of {length}"
