@@ -97,7 +97,7 @@ def days_left(row: Row, checked_at: str | None) -> int | None:
     """Return the days from the check to the end of the certificate, negative once it has passed."""
     if not row["not_after"] or not checked_at:
         return None
-    return (moment(row["not_after"]) - moment(checked_at)).days
+    return int((moment(row["not_after"]) - moment(checked_at)).total_seconds() / 86400)
 
 
 def moment(text: str) -> datetime:
