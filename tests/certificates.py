@@ -38,7 +38,7 @@ _MAKERS: t.Final[t.Mapping[str, t.Callable[[], PrivateKey]]] = {
     "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ed448": ed448.Ed448PrivateKey.generate,
-    "dsa": lambda: dsa.generate_private_key(1024),
+    "dsa": lambda: dsa.generate_private_key(1024),  # noqa: S505  # larger ones take seconds to make
 }
 KEY_KINDS: t.Final = tuple(_MAKERS)
 
@@ -140,6 +140,29 @@ def _extensions(wish: Wish, issuer: Holder | None) -> list[tuple[x509.ExtensionT
         above = issuer.key if issuer else wish.key
         found.append((x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()), False))
     return [*found, *wish.extensions]
+
+
+def element(tag: int, content: bytes) -> bytes:
+    """A DER element."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + content
+
+
+def rewritten(holder: Holder, old: bytes, new: bytes, signer: PrivateKey) -> Holder:
+    """The certificate with other octets in its signed part, signed anew: for what no library would make.
+
+    ``signer`` is of the kind that signed it before, Ed25519.
+    """
+    tbs = holder.certificate.tbs_certificate_bytes
+    start = 2 if tbs[1] < 0x80 else 2 + (tbs[1] & 0x7F)
+    content = element(0x30, tbs[start:].replace(old, new, 1))
+    assert isinstance(signer, ed25519.Ed25519PrivateKey)
+    algorithm = bytes.fromhex("300506032b6570")
+    der = element(0x30, content + algorithm + element(3, b"\0" + signer.sign(content)))
+    return Holder(x509.load_der_x509_certificate(der), holder.key)
 
 
 def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:

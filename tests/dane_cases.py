@@ -18,7 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_rec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from certificates import CLIENT_AUTH, HOST, NOW, SERVER_AUTH, Holder, authority, issue, key, key_usage
+from certificates import CLIENT_AUTH, HOST, NOW, SERVER_AUTH, Holder, authority, issue, key, key_usage, rewritten
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,6 +243,7 @@ def _paths() -> Iterator[Case]:
             f"2 1 1 of the issuer: {name}", "5280 6.1", served, (rr(middle, 2, 1, 1),), verified=verified is not False
         )
     yield from _leaves(root)
+    yield from _old_roots()
     yield from _path_lengths()
     middle = authority(root)
     forged = authority(root, key=key("p256", 8))
@@ -253,6 +254,16 @@ def _paths() -> Iterator[Case]:
         "7671 5.2",
         (issue(middle), forged, middle),
         (rr(middle, 2, 1, 1),),
+        verified=False,
+    )
+    serial = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(root.certificate.subject)], 1)
+    other = issue(middle, extensions=[(serial, False)])
+    records = (rr(middle, 2, 1, 1),)
+    yield Case(
+        "2 1 1, the leaf names another issuer by serial number",
+        "5280 4.2.1.1",
+        (other, middle),
+        records,
         verified=False,
     )
     known = authority(root, key_identifiers=True)
@@ -270,6 +281,20 @@ def _paths() -> Iterator[Case]:
         (issue(middle), middle, forged),
         (rr(middle, 2, 1, 1),),
         verified=True,
+    )
+
+
+def _old_roots() -> Iterator[Case]:
+    """Roots of X.509 version 1 have no extensions at all."""
+    plain = authority(key=key("ed25519", 1), ca=None, signing=None)
+    root = rewritten(plain, bytes.fromhex("a003020102"), b"", plain.key)
+    middle = authority(root)
+    records = (rr(root, 2, 1, 1),)
+    yield Case("2 1 1 of a version 1 root", "5280 6.1.4", (issue(middle), middle, root), records, verified=True)
+    below = authority(root, key=key("ed25519", 2), ca=None, signing=None)
+    old = rewritten(below, bytes.fromhex("a003020102"), b"", root.key)
+    yield Case(
+        "2 1 1 of a version 1 intermediate", "5280 6.1.4", (issue(old), old), (rr(old, 2, 1, 1),), verified=False
     )
 
 

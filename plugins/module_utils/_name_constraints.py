@@ -56,16 +56,15 @@ def _of_kind(subtrees: Sequence[x509.GeneralName] | None, name: x509.GeneralName
 
 
 def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
-    if isinstance(name, x509.DirectoryName) and isinstance(subtree, x509.DirectoryName):
+    """Both are of one kind."""
+    if isinstance(name, x509.DirectoryName):
         base = subtree.value.rdns
         return name.value.rdns[: len(base)] == base
-    if isinstance(name, x509.DNSName) and isinstance(subtree, x509.DNSName):
-        host, domain = name.value.lower(), subtree.value.lower()
-        if not domain:
-            return True
-        # ".example.org" is common though RFC 5280 writes it without the dot; OpenSSL then wants a label before it.
-        return host.endswith(domain) if domain.startswith(".") else f".{host}".endswith(f".{domain}")
-    return False
+    host, domain = str(name.value).lower(), str(subtree.value).lower()
+    if not domain:
+        return True
+    # ".example.org" is common though RFC 5280 writes it without the dot; OpenSSL then wants a label before it.
+    return host.endswith(domain) if domain.startswith(".") else f".{host}".endswith(f".{domain}")
 
 
 def _shown(name: x509.GeneralName) -> str:

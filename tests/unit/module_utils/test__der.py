@@ -18,17 +18,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._errors import Invali
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates import KEY_KINDS, authority, issue, key
+from certificates import KEY_KINDS, authority, element, issue, key
 
 LEAF = issue(authority())
-
-
-def element(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:
-        return bytes((tag, length)) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
 
 
 def sequence(*parts: bytes) -> bytes:

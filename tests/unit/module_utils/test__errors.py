@@ -49,3 +49,11 @@ def test_a_failed_look_up_says_whether_validation_failed(bogus: bool) -> None:
 
 def test_a_failed_look_up_is_not_bogus_unless_said_so() -> None:
     assert LookupFailed("no answer").bogus is False
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if "__init__" in vars(kind) and kind is not LookupFailed])
+def test_details_go_beside_the_message(kind: type[DaneError]) -> None:
+    details = {"finding": "one"}
+    error = kind("refused", details=details)  # type: ignore[call-arg]  # not every class takes them
+    assert (str(error), getattr(error, "details", None)) == ("refused", details)
+    assert not getattr(kind("refused"), "details", None)
