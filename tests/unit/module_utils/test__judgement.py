@@ -123,8 +123,8 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         {"records": (WRONG,)},
         Verdict.MISMATCH,
         (
-            f"the served ECDSA key is in no TLSA record; its certificate is from {FROM}. To mend: deploy the certificate "
-            f"that {short(WRONG)} stands for, or publish {WANTED}: ansible-playbook mailsec.dane.rollover"
+            f"the served ECDSA key is in no TLSA record; its certificate is from {FROM}. To mend: deploy the "
+            f"certificate that {short(WRONG)} stands for, or publish {WANTED}: ansible-playbook mailsec.dane.rollover"
         ),
     ),
     "the CA is not served": (
@@ -162,9 +162,9 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         {"route": UNSIGNED},
         Verdict.INSECURE,
         (
-            f"mx.example matches {short(RIGHT)}, but the MX record of d.example is not signed, so anybody on the way can "
-            "lead its mail to another host. To mend: sign the zone of d.example with DNSSEC and put its DS record into "
-            "the parent zone"
+            f"mx.example matches {short(RIGHT)}, but the MX record of d.example is not signed, so anybody on the way "
+            "can lead its mail to another host. To mend: sign the zone of d.example with DNSSEC and put its DS record "
+            "into the parent zone"
         ),
     ),
     "the MX is not signed and the key is wrong": (
@@ -177,16 +177,16 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         Verdict.INSECURE,
         (
             "the addresses of mx.example are not signed, so senders do not look for TLSA records at all. To mend: sign "
-            "the zone of mx.example with DNSSEC and put its DS record into the parent zone, or name an MX host whose zone "
-            "is signed"
+            "the zone of mx.example with DNSSEC and put its DS record into the parent zone, or name an MX host whose "
+            "zone is signed"
         ),
     ),
     "the host is an alias, not signed": (
         {"addresses": Addresses(HOST, ("192.0.2.1",), alias_of="real.example"), "tlsa": TlsaSet(OWNER, HOST)},
         Verdict.INSECURE,
         (
-            "mx.example is an alias of real.example, and that way is not signed, so senders do not look for TLSA records. "
-            "To mend: name the real host in the MX record, in a signed zone"
+            "mx.example is an alias of real.example, and that way is not signed, so senders do not look for TLSA "
+            "records. To mend: name the real host in the MX record, in a signed zone"
         ),
     ),
     "the records are not signed": (
@@ -194,7 +194,8 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         Verdict.INSECURE,
         (
             "_25._tcp.mx.example is not signed, though the addresses of mx.example are, so its TLSA records count as "
-            "none. To mend: put _25._tcp.mx.example, or what it is an alias of, into a zone that is signed up to the root"
+            "none. To mend: put _25._tcp.mx.example, or what it is an alias of, into a zone that is signed up to the "
+            "root"
         ),
     ),
     "no record": (
@@ -213,9 +214,9 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         },
         Verdict.ABSENT,
         (
-            "_25._tcp.mx.example has no TLSA record, and TLS does not work at 192.0.2.1, so mail goes in the clear (the "
-            "answer to EHLO offers no STARTTLS). To mend: give the server a certificate and TLS first, then publish: "
-            f"{SITE}"
+            "_25._tcp.mx.example has no TLSA record, and TLS does not work at 192.0.2.1, so mail goes in the clear "
+            "(the answer to EHLO offers no STARTTLS). To mend: give the server a certificate and TLS first, then "
+            f"publish: {SITE}"
         ),
     ),
     "usage 1": (
@@ -223,8 +224,8 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         Verdict.UNUSABLE,
         (
             "no TLSA record at _25._tcp.mx.example can be used, so senders encrypt and authenticate nobody: "
-            f"1 1 1 {RIGHT.data.hex()[:12]}...: certificate usage pkix-ee (1) is not for mail (RFC 7672 section 3.1.3). "
-            f"To mend: publish {WANTED} in their place: {SITE}"
+            f"1 1 1 {RIGHT.data.hex()[:12]}...: certificate usage pkix-ee (1) is not for mail (RFC 7672 section "
+            f"3.1.3). To mend: publish {WANTED} in their place: {SITE}"
         ),
     ),
     "a digest of the wrong length": (
@@ -247,18 +248,18 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         {"outcome": Outcome.NO_STARTTLS, "detail": "the answer to EHLO offers no STARTTLS"},
         Verdict.NO_STARTTLS,
         (
-            "TLSA records promise TLS, and the server offers none, so senders keep the mail: the answer to EHLO offers no "
-            "STARTTLS. To mend: turn TLS on (role postfix_dane), or find the middlebox that takes STARTTLS out of the "
-            "answer"
+            "TLSA records promise TLS, and the server offers none, so senders keep the mail: the answer to EHLO offers "
+            "no STARTTLS. To mend: turn TLS on (role postfix_dane), or find the middlebox that takes STARTTLS out of "
+            "the answer"
         ),
     ),
     "the handshake fails": (
         {"outcome": Outcome.TLS_FAILED, "detail": "the TLS handshake failed: internal error"},
         Verdict.UNREACHABLE,
         (
-            "TLS is offered at 192.0.2.1 port 25 and does not work, so senders keep the mail: the TLS handshake failed: "
-            "internal error. To mend: look at the server's log for the handshake; most often its key or certificate file "
-            "cannot be read"
+            "TLS is offered at 192.0.2.1 port 25 and does not work, so senders keep the mail: the TLS handshake "
+            "failed: internal error. To mend: look at the server's log for the handshake; most often its key or "
+            "certificate file cannot be read"
         ),
     ),
     "nobody answers": (
@@ -297,8 +298,8 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         {"outcome": Outcome.UNREACHABLE, "asked_for": KeyAlgorithm.RSA, "detail": "421 busy"},
         Verdict.UNKNOWN,
         (
-            "whether 192.0.2.1 port 25 also has an RSA chain could not be seen: 421 busy. To mend: run the check again, "
-            "less often if the server limits connections"
+            "whether 192.0.2.1 port 25 also has an RSA chain could not be seen: 421 busy. To mend: run the check "
+            "again, less often if the server limits connections"
         ),
     ),
 }
@@ -370,8 +371,8 @@ def test_section_8_is_judged_beside_the_verdict() -> None:
         (
             {"records": (RIGHT, *(TlsaRecord(3, 1, 1, bytes([n]) * 32) for n in range(12)))},
             (
-                "_25._tcp.mx.example has 13 TLSA records, and large senders fail above 12; remove those that stand for no "
-                "key in use or to come"
+                "_25._tcp.mx.example has 13 TLSA records, and large senders fail above 12; remove those that stand for "
+                "no key in use or to come"
             ),
         ),
         (
