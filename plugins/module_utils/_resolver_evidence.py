@@ -18,7 +18,23 @@ from dataclasses import dataclass, field
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Finding", "Group", "PostfixState", "Reply", "ServerState", "Signature", "Verdict"]
+__all__ = [
+    "HOST_UNITS",
+    "Finding",
+    "Group",
+    "HostState",
+    "PostfixState",
+    "Reply",
+    "ServerState",
+    "Signature",
+    "UnitState",
+    "Verdict",
+]
+
+RESOLVED_UNIT: t.Final = "systemd-resolved.service"
+UNBOUND_UNIT: t.Final = "unbound.service"
+POSTFIX_WATCH: t.Final = "postfix-resolvconf.path"
+HOST_UNITS: t.Final = (RESOLVED_UNIT, POSTFIX_WATCH, UNBOUND_UNIT)
 
 
 class Group(enum.Enum):
@@ -83,6 +99,48 @@ class Reply:
             return self.failure
         explanation = f" ({self.explanation})" if self.explanation else ""
         return f"{self.rcode}{' with AD' if self.authenticated else ' without AD'}{explanation}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What systemd says of a unit; `since` is when it became active, in seconds since 1970, 0 where it is not."""
+
+    active: bool = False
+    enabled: bool = False
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """What was found on a host: `text` is the content of /etc/resolv.conf behind any link, None where there is none.
+
+    `link` is where the file links to, resolved. `mounted` is true where the file itself is a mount point, as container
+    engines make it. `programs` are those of ``_resolv_managers.HOST_PROGRAMS`` that exist, `files` the contents of
+    those of its ``HOST_FILES`` that exist, and what NetworkManager says of its configuration. ``listeners`` are the
+    names of the programs that take questions on port 53 of 127.0.0.1 or ::1. ``unbound_written`` is when unbound's
+    configuration was last changed, in seconds since 1970.
+    """
+
+    text: str | None = None
+    link: str | None = None
+    mounted: bool = False
+    programs: frozenset[str] = frozenset()
+    files: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, UnitState] = field(default_factory=dict)
+    listeners: tuple[str, ...] = ()
+    unbound_written: int = 0
+
+    @property
+    def postfix_watched_by_debian(self) -> bool:
+        """Whether Debian's own unit copies /etc/resolv.conf for Postfix; on Debian 13 without the reload it needs."""
+        unit = self.units.get(POSTFIX_WATCH, UnitState())
+        return unit.active or unit.enabled
+
+    @property
+    def unbound_outdated(self) -> bool:
+        """Whether unbound runs with an older configuration than the one that is written."""
+        unit = self.units.get(UNBOUND_UNIT, UnitState())
+        return unit.active and self.unbound_written > unit.since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,23 +19,15 @@ import subprocess
 import typing as t
 from pathlib import Path
 
-from ._resolv_conf import (
-    HOST_FILES,
-    HOST_PROGRAMS,
-    HOST_UNITS,
-    NETWORK_MANAGER,
-    NETWORK_MANAGER_CONF,
-    UNBOUND_UNIT,
-    HostState,
-    UnitState,
-)
-from ._resolver_evidence import PostfixState, ServerState
+from ._resolv_managers import HOST_FILES, HOST_PROGRAMS, NETWORK_MANAGER, NETWORK_MANAGER_CONF
+from ._resolver_evidence import HOST_UNITS, UNBOUND_UNIT, HostState, PostfixState, ServerState, UnitState
 
 __all__ = ["read_host", "read_postfix", "read_server"]
 
 RESOLV_CONF: t.Final = "/etc/resolv.conf"
 PACKAGED_ANCHOR: t.Final = "/usr/share/dns/root.ds"
 UNBOUND_USER: t.Final = "unbound"
+UNBOUND_CONFIGURATION: t.Final = "/etc/unbound"
 SECONDS: t.Final = 20.0
 DNS_PORT: t.Final = 53
 _EVERY_ADDRESS: t.Final = ("0.0.0.0", "::")  # noqa: S104  # looked for, not bound to
@@ -69,6 +61,7 @@ def read_host() -> HostState:
         files=files,
         units=units,
         listeners=_listeners(units.get(UNBOUND_UNIT, UnitState())),
+        unbound_written=_newest(UNBOUND_CONFIGURATION),
     )
 
 
@@ -121,7 +114,8 @@ def _forwarders() -> tuple[str, ...] | None:
 
 
 def _units() -> dict[str, UnitState]:
-    status, output = _run("systemctl", "show", "--property=Id,ActiveState,UnitFileState", *HOST_UNITS)
+    properties = "--property=Id,ActiveState,UnitFileState,ActiveEnterTimestamp"
+    status, output = _run("systemctl", "show", "--timestamp=unix", properties, *HOST_UNITS)
     units: dict[str, UnitState] = {}
     if status != 0:
         return units
@@ -130,6 +124,7 @@ def _units() -> dict[str, UnitState]:
         units[values.get("Id", "")] = UnitState(
             active=values.get("ActiveState") in {"active", "activating", "reloading"},
             enabled=values.get("UnitFileState") in {"enabled", "enabled-runtime"},
+            since=int(values.get("ActiveEnterTimestamp", "").lstrip("@") or 0),
         )
     return units
 
@@ -168,6 +163,17 @@ def _link(path: Path) -> str:
         return str(path.readlink())
     except OSError:
         return ""
+
+
+def _newest(folder: str) -> int:
+    """When anything below a folder was last written, in seconds since 1970; 0 where there is nothing."""
+    times = [0]
+    for path in Path(folder).rglob("*"):
+        try:
+            times.append(int(path.stat().st_mtime))
+        except OSError:
+            continue
+    return max(times)
 
 
 def _is_mount_point(path: str) -> bool:

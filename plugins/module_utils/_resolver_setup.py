@@ -8,22 +8,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import typing as t
 
-from ._resolv_conf import HostState, Manager, ResolvConf
-from ._resolver_evidence import Finding, Group, PostfixState, ServerState, Verdict
+from ._resolv_conf import ResolvConf
+from ._resolver_anchor import judge_anchor
+from ._resolver_evidence import Finding, Group, HostState, PostfixState, ServerState, Verdict
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["judge_host", "judge_managers", "judge_postfix", "judge_server", "key_tags"]
+    from ._resolv_managers import Manager
+
+__all__ = ["judge_host", "judge_managers", "judge_postfix", "judge_server"]
 
 ROLE: t.Final = "The role unbound_resolver does so."
-STALE_DAYS: t.Final = 30  # unbound asks for the root's keys at least every 15 days (RFC 5011 section 2.3)
-ANCHOR_OPTIONS: t.Final = ("auto-trust-anchor-file", "trust-anchor-file", "trust-anchor", "trusted-keys-file")
 
 
 def judge_host(host: HostState) -> list[Finding]:
@@ -64,7 +63,17 @@ def judge_host(host: HostState) -> list[Finding]:
                 "--dns-option=edns0 --dns-option=trust-ad, or with podman's --dns=none.",
             )
         )
-    elif host.link is not None:
+    if host.unbound_outdated:
+        findings.append(
+            Finding(
+                Group.HOST,
+                "unbound",
+                Verdict.WARNING,
+                "it was started before its configuration was last written",
+                "Restart it (systemctl restart unbound), so that what was proved is what the next start will do.",
+            )
+        )
+    if host.link is not None and not host.mounted:
         findings.append(
             Finding(
                 Group.HOST,
@@ -170,7 +179,7 @@ def judge_server(server: ServerState, forwarders: Iterable[str], now: int) -> li
         for name in server.options.get("domain-insecure", ())
     ]
     findings += _judge_forwarders(server, tuple(forwarders))
-    findings.append(_judge_anchor(server, now))
+    findings.append(judge_anchor(server, now))
     return findings
 
 
@@ -198,64 +207,6 @@ def _judge_forwarders(server: ServerState, wanted: tuple[str, ...]) -> list[Find
             "and restart unbound.",
         )
     ]
-
-
-def _judge_anchor(server: ServerState, now: int) -> Finding:
-    subject = "trust anchor"
-    if not any(server.options.get(option) for option in ANCHOR_OPTIONS):
-        advice = "unbound has no trust anchor and so validates nothing: install dns-root-data and set one."
-        return _failed(subject, "none", f"{advice} {ROLE}", Group.SERVER)
-    if not server.anchor_file:
-        static = [name for name in ANCHOR_OPTIONS if server.options.get(name)]
-        return Finding(Group.SERVER, subject, Verdict.OK, f"configured by hand ({', '.join(static)})")
-    tags = key_tags(server.anchor_text or "")
-    seen = f"{server.anchor_file} with the keys {', '.join(map(str, sorted(tags))) or 'none'}"
-    if not tags:
-        return _failed(subject, seen, "Restart unbound, which fills it from dns-root-data.", Group.SERVER)
-    success = re.search(r"^;;last_success:\s*(\d+)", server.anchor_text or "", re.MULTILINE)
-    days = (now - int(success.group(1))) // 86400 if success and int(success.group(1)) else None
-    if days is not None:
-        seen += f", last seen at the root {days} days ago"
-    missing = key_tags(server.packaged_anchor) - tags
-    advice = ""
-    if not server.anchor_writable:
-        advice = (
-            "Make the file and its folder writable for the user unbound, or it misses the next key roll (RFC 5011)."
-        )
-    elif missing:
-        advice = f"The root's key {min(missing)} is missing: upgrade dns-root-data and restart unbound."
-    elif days is not None and days > STALE_DAYS:
-        advice = "unbound could not refresh the root's keys (RFC 5011): see `journalctl -u unbound`."
-    return Finding(Group.SERVER, subject, Verdict.WARNING if advice else Verdict.OK, seen, advice)
-
-
-def key_tags(text: str) -> frozenset[int]:
-    """The key tags of all DS and key-signing DNSKEY records in `text` (RFC 4034 appendix B); others are ignored.
-
-    Keys that unbound marks as missing, revoked or removed (RFC 5011 section 4.2) do not count.
-    """
-    tags: set[int] = set()
-    for line in text.splitlines():
-        record, _semicolon, comment = line.partition(";")
-        if re.search(r"\[\s*(?:MISSING|REVOKED|REMOVED)\s*\]", comment):
-            continue
-        ds = re.search(r"\sDS\s+(\d+)\s+\d+\s+\d+\s+[0-9A-Fa-f]", record)
-        key = re.search(r"\sDNSKEY\s+(\d+)\s+(\d+)\s+(\d+)\s+([A-Za-z0-9+/= ]+)", record)
-        if ds:
-            tags.add(int(ds.group(1)))
-        elif key and int(key.group(1)) & 1:  # the SEP bit
-            flags, protocol, algorithm = (int(key.group(number)) for number in (1, 2, 3))
-            try:
-                public = base64.b64decode(key.group(4).replace(" ", ""), validate=True)
-            except binascii.Error:
-                continue
-            tags.add(_key_tag(flags.to_bytes(2, "big") + bytes([protocol, algorithm]) + public))
-    return frozenset(tags)
-
-
-def _key_tag(rdata: bytes) -> int:
-    total = sum(byte << 8 if index % 2 == 0 else byte for index, byte in enumerate(rdata))
-    return (total + (total >> 16)) & 0xFFFF
 
 
 def _failed(subject: str, evidence: str, advice: str, group: Group = Group.HOST) -> Finding:

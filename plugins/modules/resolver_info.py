@@ -241,6 +241,11 @@ listeners:
   elements: str
   sample:
     - unbound
+unbound_outdated:
+  description: Whether unbound runs with an older configuration than the one that is written in C(/etc/unbound).
+  returned: when V(host) is among O(checks)
+  type: bool
+  sample: false
 """
 
 import time
@@ -251,7 +256,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
-from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import ResolvConf, managers
+from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import ResolvConf
+from ansible_collections.mailsec.dane.plugins.module_utils._resolv_managers import managers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence import Finding, Group, Verdict
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_host import read_host, read_postfix, read_server
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_setup import (
@@ -321,6 +327,7 @@ def _look_at_host(result: dict[str, t.Any]) -> list[Finding]:
         for instance in instances
     ]
     result["postfix_resolvconf"] = host.postfix_watched_by_debian
+    result["unbound_outdated"] = host.unbound_outdated
     result["listeners"] = list(host.listeners)
     return [*judge_host(host), *judge_managers(found), *judge_postfix(host, instances)]
 
