@@ -62,6 +62,7 @@ def cases() -> Iterator[Case]:
     yield from _outside_the_chain()
     yield from _paths()
     yield from _constraints()
+    yield from _self_issued()
     yield from _mixed()
     for kind in ("rsa", "p256", "p384", "p521", "ed25519", "ed448"):
         yield from _kind(kind)
@@ -368,6 +369,17 @@ def _constraints() -> Iterator[Case]:
                 (rr(limited, 2, 1, 1),),
                 verified=verified,
             )
+
+
+def _self_issued() -> Iterator[Case]:
+    """A CA's new key below its old one is exempt from the old one's name constraints (RFC 5280 section 4.2.1.10)."""
+    host = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]))
+    root = authority(extensions=[(x509.NameConstraints([host], None), True)])
+    for name, subject, verified in (("another CA", "Test Intermediate", False), ("itself", "Test Root", True)):
+        middle = authority(root, subject=subject, key_identifiers=True)
+        served = (issue(middle), middle, root)
+        records = (rr(root, 2, 1, 1),)
+        yield Case(f"2 1 1, CA with name constraints above {name}", "5280 4.2.1.10", served, records, verified=verified)
 
 
 def _mixed() -> Iterator[Case]:

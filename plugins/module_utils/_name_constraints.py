@@ -58,7 +58,7 @@ def _of_kind(subtrees: Sequence[x509.GeneralName] | None, name: x509.GeneralName
 def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
     """Both are of one kind."""
     if isinstance(name, x509.DirectoryName):
-        base = subtree.value.rdns
+        base: list[x509.RelativeDistinguishedName] = subtree.value.rdns
         return name.value.rdns[: len(base)] == base
     host, domain = str(name.value).lower(), str(subtree.value).lower()
     if not domain:

@@ -164,12 +164,11 @@ def _leaf_usage_problem(certificate: x509.Certificate) -> str | None:
 
 
 def _ca_problem(certificate: x509.Certificate, below: int, *, top: bool) -> str | None:
-    usage = extension(certificate, x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
-        return "is no CA: its key usage lacks keyCertSign"
     constraints = extension(certificate, x509.BasicConstraints)
     if constraints is None:
-        # OpenSSL lets the topmost certificate be an old root, or a CA by its key usage alone.
+        # OpenSSL lets the topmost certificate be an old root, or a CA by its key usage alone. That the key usage, if
+        # there is one, has keyCertSign was seen when the path was built.
+        usage = extension(certificate, x509.KeyUsage)
         old_root = certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
         return None if top and (usage is not None or old_root) else "is no CA: it has no basic constraints"
     if not is_ca(certificate):
