@@ -368,7 +368,6 @@ def main() -> None:
             "client_name": {"type": "str"},
             **RESOLVER_OPTIONS,
         },
-        required_one_of=[("domains", "hosts", "endpoints")],
         supports_check_mode=True,
     )
     require(module, "dnspython", "cryptography")
