@@ -58,6 +58,7 @@ def sender_files(lab: Lab, host: Host, secrets: Secrets) -> list[ContainerFile]:
         ContainerFile("/var/spool/postfix/etc/resolv.conf", _VALIDATING),
         ContainerFile("/etc/unbound/unbound.conf.d/lab.conf", _unbound(secrets)),
         ContainerFile("/etc/unbound/lab-root.hints", _hints_file(lab)),
+        ContainerFile("/etc/bind/lab.keys", _delv_anchor(secrets)),
         ContainerFile("/etc/postfix/main.cf", _main_cf(host)),
         ContainerFile("/etc/postfix/server.pem", secrets.certificates[host.fqdn].chain, mode=0o600),
         ContainerFile("/etc/mailname", f"{host.mail_domain}\n"),
@@ -81,6 +82,12 @@ server:
     val-log-level: 2
     infra-host-ttl: 10
 """
+
+
+def _delv_anchor(secrets: Secrets) -> str:
+    """Return the anchor in the form of `delv -a` (BIND 9.20 has no default file for it)."""
+    tag, algorithm, digest_type, digest = secrets.zone_keys["."].ds.split()
+    return f'trust-anchors {{ . static-ds {tag} {algorithm} {digest_type} "{digest}"; }};\n'
 
 
 def _main_cf(host: Host) -> str:
