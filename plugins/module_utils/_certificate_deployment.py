@@ -4,42 +4,31 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What may go into a host's certificate store at once, and putting it there.
-
-At once may go: anything on a host that serves nothing yet, and a renewed certificate of a key that is served already.
-A key that is not served yet must first be in the DNS for as long as resolvers hold the RRset without it (RFC 7671
-section 8.1), which is the business of a rollover. So it is refused here, unless the user takes that on himself.
-"""
+"""Chains go into a host's certificate store: read, judged, staged, loaded once by OpenSSL, and switched to."""
 
 from __future__ import annotations
 
+import ssl
 import typing as t
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ._certificate import not_after, not_before
 from ._errors import InvalidCertificate, InvalidInput, StoreError
-from ._server_chain import ServerChain, chain_problems, chain_warnings, read_server_chain, validity
+from ._key_change import refuse_new_keys, refuse_unpublished
+from ._server_chain import ServerChain, chain_problems, chain_warnings, read_server_chain
+from ._units import reload_units
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from ._certificate_store import CertificateStore
+    from ._certificate_store import CertificateStore, Generation
+    from ._key_change import Policy, Published
     from ._key_material import Material
 
-__all__ = ["Deployment", "Policy", "deploy", "describe", "store_files"]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What the user wants of a deployment."""
-
-    host: str
-    """The host name that clients know the server by, in A-labels."""
-    replace_key: bool = False
-    """Serve a key at once, whatever the DNS says of it."""
-    keep: int = 3
-    """How many generations to keep beside the deployed one."""
+__all__ = ["Deployment", "deploy", "describe", "store_files"]
 
 
 @dataclass(frozen=True)
@@ -68,27 +57,37 @@ def describe(chains: Iterable[ServerChain]) -> str:
     """What a reader may know of chains, one to a line, for diffs; never anything of a private key."""
     lines = []
     for chain in sorted(chains, key=lambda chain: chain.algorithm):
-        begins, ends = validity(chain.leaf)
         issuer = "self-signed" if chain.self_signed else chain.leaf.issuer.rfc4514_string()
         lines.append(
             f"{chain.algorithm}: {chain.record.to_text()}, for {', '.join(chain.names) or '(no DNS name)'}, {issuer}, "
-            f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}, serial {chain.leaf.serial_number:x}, "
-            f"{len(chain.certificates)} in chain\n"
+            f"{not_before(chain.leaf):%Y-%m-%d} to {not_after(chain.leaf):%Y-%m-%d}, "
+            f"serial {chain.leaf.serial_number:x}, {len(chain.certificates)} in chain\n"
         )
     return "".join(lines)
 
 
 def deploy(
-    store: CertificateStore, material: Sequence[Material], policy: Policy, now: datetime, *, check_mode: bool = False
+    store: CertificateStore,
+    material: Sequence[Material],
+    policy: Policy,
+    now: datetime,
+    *,
+    published: Published | None = None,
+    check_mode: bool = False,
 ) -> Deployment:
     """Make the store serve these chains and no others.
 
-    Nothing is written before every chain was found fit. Raises InvalidCertificate, StoreError.
+    ``published`` is asked where nothing is deployed yet, because there is nothing else to tell which key clients know.
+    Nothing is written before every chain was found fit. Raises InvalidCertificate, LookupFailed, StoreError.
     """
     chains = _read_chains(material)
     if check_mode:
+        if published is not None and store.deployed() is None:
+            refuse_unpublished(published, chains, policy, now)
         return _deploy(store, chains, policy, now, write=False)
     with store.locked():
+        if published is not None and store.deployed() is None:
+            refuse_unpublished(published, chains, policy, now)
         return _deploy(store, chains, policy, now, write=True)
 
 
@@ -99,23 +98,28 @@ def _deploy(
     before = () if current is None else _deployed_chains(current.files(), store.link, forgiving=policy.replace_key)
     wanted = store_files(chains)
     generation = current
-    wrong_modes: tuple[Path, ...] = ()
+    wrong_modes: tuple[str, ...] = ()
     if current is None or current.files() != wanted:
         _refuse_unfit([chain for chain in chains if chain not in before], now)
-        if current is not None and not policy.replace_key:
-            _refuse_new_keys(before, chains, policy.host, store.link)
+        if current is not None:
+            refuse_new_keys(before, chains, policy)
         generation = store.stage(wanted) if write else None
         if generation is not None:
-            store.deploy(generation)
+            _prove_loadable(store, generation)
+            _switch(store, current, generation, policy)
     else:
         wrong_modes = store.wrong_modes(current)
-        if write:
-            store.mend_modes(wrong_modes)
+        if write and wrong_modes:
+            store.mend_modes(current)
+    owed = store.reload_owed
+    if owed and write:
+        reload_units(policy.units)
+        store.settle_reload()
     pruned = store.superseded(policy.keep)
     if write:
         store.remove(pruned)
     return Deployment(
-        changed=generation is None or generation != current or bool(wrong_modes) or bool(pruned),
+        changed=generation is None or generation != current or owed or bool(wrong_modes) or bool(pruned),
         generation=generation.identifier if generation else None,
         before=before,
         after=tuple(chains),
@@ -124,6 +128,24 @@ def _deploy(
             f"{chain.algorithm}: {text}" for chain in chains for text in chain_warnings(chain, policy.host, now)
         ),
     )
+
+
+def _switch(store: CertificateStore, former: Generation | None, fresh: Generation, policy: Policy) -> None:
+    """Have services load ``fresh``; where one does not, all go back to ``former``, and StoreError is raised."""
+    store.owe_reload()
+    store.deploy(fresh)
+    try:
+        reload_units(policy.units)
+    except StoreError as exc:
+        if former is None:
+            raise
+        store.deploy(former)
+        with suppress(StoreError):
+            reload_units(policy.units)
+            store.settle_reload()
+        msg = f"{exc}. The former keys and chains were put back; mend the service, and run again"
+        raise StoreError(msg) from exc
+    store.settle_reload()
 
 
 def _read_chains(material: Sequence[Material]) -> tuple[ServerChain, ...]:
@@ -170,24 +192,14 @@ def _refuse_unfit(chains: Iterable[ServerChain], now: datetime) -> None:
         raise InvalidCertificate(msg)
 
 
-def _refuse_new_keys(before: Sequence[ServerChain], after: Sequence[ServerChain], host: str, link: Path) -> None:
-    served = [chain.record for chain in before]
-    if not (fresh := [chain for chain in after if chain.record not in served]):
-        return
-    new = " and ".join(f"{chain.record.to_text()} ({chain.algorithm})" for chain in fresh)
-    old = " and ".join(f"{chain.record.to_text()} ({chain.algorithm})" for chain in before)
-    msg = (
-        f"{host} would serve a key that it does not serve now: {new}. Deployed in {link} is {old}. Hosts whose "
-        "resolvers hold the published TLSA RRset would refuse to deliver mail, so nothing was changed. To roll the key "
-        "over by hand: publish the new record beside the old one, see it on every authoritative name server, wait two "
-        "TTLs of the old RRset and two minutes more, run once with replace_key (mail_certificate_replace_key: true), "
-        "and only then remove the old record. To keep the key instead, give a certificate that was issued for it. "
-        "Where no TLSA record was ever published for this host, replace_key is safe at once"
-    )
-    raise StoreError(
-        msg,
-        details={
-            "new_keys": [chain.record.to_text() for chain in fresh],
-            "deployed_keys": [r.to_text() for r in served],
-        },
-    )
+def _prove_loadable(store: CertificateStore, generation: Generation) -> None:
+    """Have this host's OpenSSL load what services are to load. Raises StoreError, and removes the generation."""
+    for name in generation.files():
+        if not name.endswith(".pem"):
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(generation.directory / name)
+        except (ssl.SSLError, OSError) as exc:
+            store.remove([generation])
+            msg = f"Nothing was deployed: this host's OpenSSL does not load the new {name}: {exc}"
+            raise StoreError(msg) from exc

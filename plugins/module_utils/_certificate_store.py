@@ -31,6 +31,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._durable import Access, make_directory, sync_directory, write_new_file
 from ._errors import StoreError
 
 if t.TYPE_CHECKING:
@@ -40,7 +41,6 @@ __all__ = ["CertificateStore", "Generation"]
 
 _IDENTIFIER = re.compile(r"(\d{6})-[0-9a-f]{12}")
 _FILE_NAME = re.compile(r"[a-z0-9]+\.(pem|crt)")
-_DIRECTORY_MODE: t.Final = 0o755
 _LEFTOVERS: t.Final = (".new-", ".old-", ".deployed-")
 
 
@@ -72,6 +72,7 @@ class CertificateStore:
         self.root = root
         self.link = root / "deployed"
         self._generations = root / "generations"
+        self._owed = root / ".reload-owed"
         self._group = group
 
     def deployed(self) -> Generation | None:
@@ -113,7 +114,7 @@ class CertificateStore:
         Raises StoreError when another process holds it for longer than ``patience`` seconds, or nothing can be written.
         """
         try:
-            _make_directory(self.root)
+            make_directory(self.root)
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             msg = f"The certificate store {self.root} cannot be written: {exc}"
@@ -143,14 +144,14 @@ class CertificateStore:
         unfinished = self._generations / f".new-{identifier}"
         final = self._generations / identifier
         try:
-            _make_directory(self._generations)
+            make_directory(self._generations)
             unfinished.mkdir(mode=0o700)
             for name, content in files.items():
-                self._write(unfinished / name, content)
-            unfinished.chmod(_DIRECTORY_MODE)
-            _sync_directory(unfinished)
+                write_new_file(unfinished / name, content, self._access(name))
+            unfinished.chmod(0o755)
+            sync_directory(unfinished)
             unfinished.rename(final)
-            _sync_directory(self._generations)
+            sync_directory(self._generations)
         except OSError as exc:
             with suppress(OSError):
                 shutil.rmtree(unfinished)
@@ -168,12 +169,31 @@ class CertificateStore:
         try:
             fresh.symlink_to(Path("generations", generation.identifier))
             fresh.rename(self.link)
-            _sync_directory(self.root)
+            sync_directory(self.root)
         except OSError as exc:
             with suppress(OSError):
                 fresh.unlink()
             msg = f"{self.link} could not be switched to {generation.identifier}: {exc}"
             raise StoreError(msg) from exc
+
+    @property
+    def reload_owed(self) -> bool:
+        """Whether services may hold what was deployed before, because a writer was killed before they reloaded."""
+        return self._owed.exists()
+
+    def owe_reload(self) -> None:
+        """Note, before a switch, that services must load anew after it. Raises StoreError."""
+        try:
+            with self._owed.open("wb") as file:
+                os.fsync(file.fileno())
+            sync_directory(self.root)
+        except OSError as exc:
+            msg = f"{self._owed} could not be written: {exc}"
+            raise StoreError(msg) from exc
+
+    def settle_reload(self) -> None:
+        """Note that services have loaded what is deployed."""
+        self._owed.unlink(missing_ok=True)
 
     def superseded(self, keep: int) -> tuple[Generation, ...]:
         """All but the youngest ``keep`` generations and the deployed one."""
@@ -197,47 +217,36 @@ class CertificateStore:
                 msg = f"The old generation {generation.directory} could not be removed: {exc}"
                 raise StoreError(msg) from exc
 
-    def wrong_modes(self, generation: Generation) -> tuple[Path, ...]:
-        """The files whose mode or owner differs from what the store gives them."""
+    def wrong_modes(self, generation: Generation) -> tuple[str, ...]:
+        """The names of files whose mode or owner differs from what the store gives them."""
         found = []
         for name in generation.files():
-            path = generation.directory / name
-            status = path.stat()
-            wanted = (self._mode(path), os.geteuid(), self._gid(path))
-            if (status.st_mode & 0o7777, status.st_uid, status.st_gid) != wanted:
-                found.append(path)
+            status = (generation.directory / name).stat()
+            if Access(status.st_mode & 0o7777, status.st_uid, status.st_gid) != self._access(name):
+                found.append(name)
         return tuple(found)
 
-    def mend_modes(self, paths: tuple[Path, ...]) -> None:
-        """Give files the mode and the group that the store gives them. Raises StoreError."""
+    def mend_modes(self, generation: Generation) -> None:
+        """Give every file the mode and the owner that the store gives it. Raises StoreError."""
         try:
-            for path in paths:
-                os.chown(path, os.geteuid(), self._gid(path))
-                path.chmod(self._mode(path))
+            for name in generation.files():
+                with (generation.directory / name).open("rb") as file:
+                    self._access(name).apply(file.fileno())
         except OSError as exc:
-            msg = f"The mode of a file in the certificate store could not be mended: {exc}"
+            msg = f"The mode of a file in {generation.directory} could not be mended: {exc}"
             raise StoreError(msg) from exc
 
     def _generation(self, name: str) -> Generation | None:
         directory = self._generations / name
         return Generation(name, directory) if _IDENTIFIER.fullmatch(name) and directory.is_dir() else None
 
-    def _gid(self, path: Path) -> int:
-        return self._group if path.suffix == ".pem" and self._group is not None else os.getegid()
-
-    def _mode(self, path: Path) -> int:
-        if path.suffix == ".crt":
-            return 0o644
-        return 0o600 if self._group is None else 0o640
-
-    def _write(self, path: Path, content: bytes) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchown(descriptor, -1, self._gid(path))
-            os.fchmod(descriptor, self._mode(path))
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+    def _access(self, name: str) -> Access:
+        """Keys are for root and the group that was asked for, chains for everybody."""
+        if name.endswith(".crt"):
+            return Access(0o644, os.geteuid(), os.getegid())
+        if self._group is None:
+            return Access(0o600, os.geteuid(), os.getegid())
+        return Access(0o640, os.geteuid(), self._group)
 
     def _wait_for_lock(self, descriptor: int, patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -264,22 +273,3 @@ class CertificateStore:
                     entry.unlink()
                 else:
                     shutil.rmtree(entry)
-
-
-def _make_directory(path: Path) -> None:
-    """Create a directory and its parents, open for reading whatever the umask; the keys' own modes guard them."""
-    if path.is_dir():
-        return
-    _make_directory(path.parent)
-    with suppress(FileExistsError):
-        path.mkdir(mode=_DIRECTORY_MODE)
-        path.chmod(_DIRECTORY_MODE)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

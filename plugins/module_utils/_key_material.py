@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._durable import Access, replace_file
 from ._errors import InvalidCertificate, InvalidInput, StoreError
 from ._server_chain import read_server_chain
 
@@ -80,22 +79,8 @@ def recover_key(store: CertificateStore, algorithm: str, path: Path, *, check_mo
         source = f"{store.link}/{algorithm}.pem"
         key = read_server_chain(content, content, key_source=source, chain_source=source).private_key
         if not check_mode:
-            _write_key(path, key)
+            replace_file(path, key, Access(0o600))
     except (OSError, InvalidCertificate) as exc:
         msg = f"The key file {path} is lost, and cannot be recovered from what is deployed: {exc}"
         raise StoreError(msg) from exc
     return True
-
-
-def _write_key(path: Path, key: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.rename(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,18 +27,19 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
+from cryptography.x509.oid import SignatureAlgorithmOID
 
+from ._certificate import certificate_parts, extension, not_after, not_before, shown_name
 from ._errors import InvalidCertificate
 from ._names import matches_reference
 from ._pem import PRIVATE_KEY_LABELS, read_blocks
 from ._signature import key_algorithm, signature_problem
-from ._x509 import certificate_parts, load_certificates, tlsa_record_for
+from ._x509 import load_certificates, tlsa_record_for
 
 if t.TYPE_CHECKING:
     from ._tlsa import TlsaRecord
 
-__all__ = ["ALGORITHMS", "ServerChain", "chain_problems", "chain_warnings", "read_server_chain", "validity"]
+__all__ = ["ALGORITHMS", "ServerChain", "chain_problems", "chain_warnings", "read_server_chain"]
 
 ALGORITHMS: t.Final = ("ecdsa", "rsa")
 """Key algorithms that a mail host can serve side by side, by the names of their files in the store."""
@@ -79,11 +80,8 @@ class ServerChain:
     @property
     def names(self) -> tuple[str, ...]:
         """The DNS names that the certificate is for; a common name is no reference (RFC 9525 section 2)."""
-        try:
-            extension = self.leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
-        except x509.ExtensionNotFound:
-            return ()
-        return tuple(t.cast("x509.SubjectAlternativeName", extension.value).get_values_for_type(x509.DNSName))
+        alternative = extension(self.leaf, x509.SubjectAlternativeName)
+        return () if alternative is None else tuple(alternative.get_values_for_type(x509.DNSName))
 
     @property
     def self_signed(self) -> bool:
@@ -161,13 +159,6 @@ def _read_key(data: bytes, source: str) -> rsa.RSAPrivateKey | ec.EllipticCurveP
     raise InvalidCertificate(msg)
 
 
-def validity(certificate: x509.Certificate) -> tuple[datetime, datetime]:
-    """The first and the last moment at which a certificate is valid, both in UTC."""
-    if hasattr(certificate, "not_valid_after_utc"):  # cryptography 42 and later
-        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return certificate.not_valid_before.replace(tzinfo=UTC), certificate.not_valid_after.replace(tzinfo=UTC)
-
-
 def chain_problems(chain: ServerChain, now: datetime) -> tuple[str, ...]:
     """Why a chain must not be deployed: servers would not load it, or clients of some kind would refuse it."""
     return (*_strength_problems(chain), *_order_problems(chain), *_date_problems(chain, now))
@@ -185,7 +176,7 @@ def chain_warnings(chain: ServerChain, host: str, now: datetime) -> tuple[str, .
     last = chain.certificates[-1]
     if len(chain.certificates) == 1 and not chain.self_signed:
         found.append(
-            f"The chain holds only the server's certificate and not its issuer {_name(last.issuer)}: "
+            f"The chain holds only the server's certificate and not its issuer {last.issuer.rfc4514_string()}: "
             "clients that do not know this issuer itself cannot verify it; append the intermediate certificates"
         )
     return tuple(found)
@@ -195,7 +186,7 @@ def _strength_problems(chain: ServerChain) -> list[str]:
     found = []
     for certificate in chain.certificates:
         key = certificate.public_key()
-        who = f"The certificate of {_name(certificate.subject)}"
+        who = f"The certificate of {shown_name(certificate)}"
         if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MINIMUM_RSA_BITS:
             found.append(
                 f"{who} has an RSA key of {key.key_size} bits; Debian's OpenSSL loads none below {_MINIMUM_RSA_BITS}"
@@ -212,13 +203,14 @@ def _order_problems(chain: ServerChain) -> list[str]:
     for position, (certificate, issuer) in enumerate(zip(chain.certificates, chain.certificates[1:], strict=False), 1):
         if certificate.issuer != issuer.subject:
             found.append(
-                f"Certificate {position + 1} of the chain is {_name(issuer.subject)}, but certificate {position} was "
-                f"issued by {_name(certificate.issuer)}: each must be followed by its issuer (RFC 8446 section 4.4.2)"
+                f"Certificate {position + 1} of the chain is {shown_name(issuer)}, but certificate {position} was "
+                f"issued by {certificate.issuer.rfc4514_string()}: each must be followed by its issuer "
+                "(RFC 8446 section 4.4.2)"
             )
         elif not _signs(issuer, certificate):
             found.append(
                 f"Certificate {position} of the chain was not signed by the key of certificate {position + 1}, though "
-                f"both name {_name(issuer.subject)}: take the chain that the CA issued with this very certificate"
+                f"both name {shown_name(issuer)}: take the chain that the CA issued with this very certificate"
             )
     return found
 
@@ -226,8 +218,8 @@ def _order_problems(chain: ServerChain) -> list[str]:
 def _date_problems(chain: ServerChain, now: datetime) -> list[str]:
     found = []
     for certificate in chain.certificates:
-        begins, ends = validity(certificate)
-        who = f"The certificate of {_name(certificate.subject)}"
+        begins, ends = not_before(certificate), not_after(certificate)
+        who = f"The certificate of {shown_name(certificate)}"
         if begins > now + _CLOCK_SKEW:
             found.append(f"{who} is not valid before {begins:%Y-%m-%d %H:%M} UTC; is this host's clock right?")
         if ends <= now:
@@ -237,7 +229,3 @@ def _date_problems(chain: ServerChain, now: datetime) -> list[str]:
 
 def _signs(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     return signature_problem(certificate_parts(certificate), certificate_parts(issuer).spki) is None
-
-
-def _name(name: x509.Name) -> str:
-    return name.rfc4514_string() or "(no subject)"

@@ -23,10 +23,13 @@ description:
     by its issuer, that dates are sane and that Debian's OpenSSL will load the keys. Encrypted keys are refused.
   - A key that is not served yet is refused once something is deployed, because senders whose resolvers hold the
     published TLSA RRset would stop to deliver mail. A renewed certificate for a key that is served goes in at once.
+  - Where nothing is deployed yet, a key that contradicts what is published for O(ports) is refused for the same reason.
 extends_documentation_fragment:
   - mailsec.dane._attributes
   - mailsec.dane._attributes.full
   - mailsec.dane._attributes.cryptography
+  - mailsec.dane._attributes.dnspython
+  - mailsec.dane._resolver
 options:
   path:
     description:
@@ -93,6 +96,21 @@ options:
       - A group whose members may read the keys beside root. Postfix, Dovecot and nginx need none, as they read keys
         before they give up root's rights; Exim on Debian needs V(Debian-exim).
     type: str
+  reload:
+    description:
+      - Systemd units that load from the store. Those that run are reloaded after each change, also when an earlier run
+        was killed before it came to that. Where one cannot be reloaded, the former keys and chains are put back.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description:
+      - TCP ports that the host has TLSA records for. Where nothing is deployed yet, the resolver is asked for them, and
+        a chain that contradicts what is published is refused. A failed look-up is a failure too.
+      - Without ports nothing is asked.
+    type: list
+    elements: int
+    default: []
 seealso:
   - module: mailsec.dane.tlsa_record
   - name: Postfix TLS support
@@ -105,6 +123,8 @@ EXAMPLES = r"""
   mailsec.dane.certificate_store:
     path: /etc/dane/mx1.example.org
     host: mx1.example.org
+    ports: [25, 465]
+    reload: [postfix.service]
     chains:
       - private_key_path: /etc/ssl/private/mx1.example.org.key
         chain_path: /etc/ssl/certs/mx1.example.org.fullchain.pem
@@ -185,6 +205,12 @@ recovered:
   type: list
   elements: str
   sample: [/etc/ssl/private/mx1.example.org.key]
+published:
+  description: The records that are published and match nothing that would be served.
+  returned: when a key is refused because of them
+  type: list
+  elements: str
+  sample: [3 1 1 17c0ffee2c0b1d4e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6]
 new_keys:
   description: The C(3 1 1) records of keys that are not served yet and were refused.
   returned: when a key is refused
@@ -199,21 +225,15 @@ deployed_keys:
   sample: [3 1 1 17c0ffee2c0b1d4e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6]
 """
 
-import grp
 import typing as t
-from datetime import UTC, datetime
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore
+from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
-from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
-from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run, text_diff
+from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
 
 with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployment import Policy, deploy, describe
-    from ansible_collections.mailsec.dane.plugins.module_utils._key_material import load_material, recover_key
-    from ansible_collections.mailsec.dane.plugins.module_utils._server_chain import ServerChain, validity
+    from ansible_collections.mailsec.dane.plugins.module_utils._certificate_run import run
 
 _CHAIN_OPTIONS: t.Final = {
     "algorithm": {"type": "str", "choices": ["ecdsa", "rsa"]},
@@ -222,69 +242,6 @@ _CHAIN_OPTIONS: t.Final = {
     "chain_path": {"type": "path"},
     "chain_content": {"type": "str"},
 }
-
-
-def _deployed(store: CertificateStore, params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    material = [load_material(options, number) for number, options in enumerate(params["chains"], 1)]
-    policy = Policy(host=params["host"], replace_key=params["replace_key"], keep=params["keep"])
-    done = deploy(store, material, policy, datetime.now(UTC), check_mode=check_mode)
-    return {
-        "changed": done.changed,
-        "deployed": {"path": str(store.link), "generation": done.generation},
-        "chains": [_chain_result(chain, store.link) for chain in done.after],
-        "removed_generations": list(done.pruned),
-        "diff": text_diff(str(store.link), describe(done.before), describe(done.after)),
-        "warnings": list(done.warnings),
-    }
-
-
-def _chain_result(chain: ServerChain, link: Path) -> dict[str, t.Any]:
-    return {
-        "algorithm": chain.algorithm,
-        "path": str(link / f"{chain.algorithm}.pem"),
-        "certificates": chain.certificates_pem().decode(),
-        "tlsa": chain.record.to_text(),
-        "names": list(chain.names),
-        "not_after": f"{validity(chain.leaf)[1]:%Y-%m-%dT%H:%M:%SZ}",
-        "self_signed": chain.self_signed,
-    }
-
-
-def _recovered(store: CertificateStore, params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    recovered = [
-        options["private_key_path"]
-        for options in params["chains"]
-        if recover_key(store, options["algorithm"], Path(options["private_key_path"]), check_mode=check_mode)
-    ]
-    before = "".join(f"{path}: missing\n" for path in recovered)
-    after = "".join(f"{path}: the deployed key\n" for path in recovered)
-    return {"changed": bool(recovered), "recovered": recovered, "diff": text_diff("key files", before, after)}
-
-
-def _run(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-    group = None
-    if params["group"] is not None:
-        try:
-            group = grp.getgrnam(params["group"]).gr_gid
-        except KeyError as exc:
-            msg = (
-                f"There is no group {params['group']!r} on this host (option group); install the service that brings it"
-            )
-            raise InvalidInput(msg) from exc
-    if params["keep"] < 2:
-        msg = (
-            f"keep is {params['keep']}; give 2 or more, because a service that is just loading its files must still find "
-            "the former generation"
-        )
-        raise InvalidInput(msg)
-    store = CertificateStore(Path(params["path"]), group=group)
-    if params["state"] == "deployed":
-        return _deployed(store, params, check_mode=check_mode)
-    for number, options in enumerate(params["chains"], 1):
-        if not (options["algorithm"] and options["private_key_path"]):
-            msg = f"Entry {number} of chains needs algorithm and private_key_path with state=recovered"
-            raise InvalidInput(msg)
-    return _recovered(store, params, check_mode=check_mode)
 
 
 def main() -> None:
@@ -306,11 +263,14 @@ def main() -> None:
             "replace_key": {"type": "bool", "default": False, "no_log": False},
             "keep": {"type": "int", "default": 3},
             "group": {"type": "str"},
+            "reload": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            **RESOLVER_OPTIONS,
         },
         supports_check_mode=True,
     )
-    require(module, "cryptography")
-    guarded_run(module, lambda: _run(module.params, check_mode=module.check_mode))
+    require(module, "cryptography", "dnspython")
+    guarded_run(module, lambda: run(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

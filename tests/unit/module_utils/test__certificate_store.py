@@ -118,8 +118,8 @@ def test_a_mode_that_was_changed_by_hand_is_seen_and_mended(store: CertificateSt
     generation = put(store, OLD)
     key = generation.directory / "rsa.pem"
     key.chmod(0o644)
-    assert store.wrong_modes(generation) == (key,)
-    store.mend_modes((key,))
+    assert store.wrong_modes(generation) == ("rsa.pem",)
+    store.mend_modes(generation)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert store.wrong_modes(generation) == ()
 
@@ -222,6 +222,15 @@ def test_files_that_belong_to_others_are_left_alone(store: CertificateStore) -> 
     put(store, NEW)
     assert (store.root / "self-signed").is_dir()
     assert (store.root / ".note").read_text() == "mine"
+
+
+def test_an_owed_reload_outlives_the_writer(store: CertificateStore) -> None:
+    put(store, OLD)
+    assert not store.reload_owed
+    store.owe_reload()
+    assert CertificateStore(store.root).reload_owed
+    store.settle_reload()
+    assert not CertificateStore(store.root).reload_owed
 
 
 # --- killed at any point ----------------------------------------------------------------------------------------------
