@@ -15,6 +15,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.update
 
+from .._errors import PublisherRefused
 from .._resolver import absolute_name
 
 if t.TYPE_CHECKING:
@@ -37,7 +38,8 @@ def update_messages(zone: str, changes: Sequence[Change], key: Key | None) -> It
     """The messages that make `changes` in `zone`, each one transaction (RFC 2136 section 3.7).
 
     One message where it holds them all. Where it does not, all additions come before the first removal, in as few
-    messages as hold them: whatever breaks off in between, nothing is missing.
+    messages as hold them: whatever breaks off in between, nothing is missing. Raises PublisherRefused for an RRset that
+    no message can hold.
     """
     if _fitting(zone, changes, adding=True, removing=True) == len(changes):
         yield _message(zone, changes, key, adding=True, removing=True)
@@ -45,7 +47,9 @@ def update_messages(zone: str, changes: Sequence[Change], key: Key | None) -> It
     for adding in (True, False):
         left = [change for change in changes if (_additions(change) if adding else change.removed)]
         while left:
-            count = max(1, _fitting(zone, left, adding=adding, removing=not adding))
+            count = _fitting(zone, left, adding=adding, removing=not adding)
+            if not count:
+                raise PublisherRefused(f"the records of {left[0].owner} are too large for one DNS message")
             yield _message(zone, left[:count], key, adding=adding, removing=not adding)
             left = left[count:]
 
