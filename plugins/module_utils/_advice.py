@@ -38,12 +38,8 @@ def advice_on(
 def _on_certificate(leaf: x509.Certificate, now: datetime) -> list[str]:
     left = not_after(leaf) - now
     if left < timedelta(0):
-        return [
-            (
-                f"the certificate expired {abs(left).days} days ago, which DANE-EE overlooks and every other client does "
-                f"not"
-            )
-        ]
+        ago = f"the certificate expired {abs(left).days} days ago"
+        return [f"{ago}, which DANE-EE overlooks and every other client does not"]
     if left < EXPIRY_NOTICE:
         return [f"the certificate expires in {left.days} days"]
     return []

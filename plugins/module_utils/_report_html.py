@@ -45,7 +45,9 @@ _MEANING: t.Final = {
 
 def page(report: Mapping[str, t.Any]) -> str:
     """Return the page. Its title tells the outcome, so that a tab or a bookmark does."""
-    outcome = "all verified" if report["verified"] else "not all verified"
+    rows = report["endpoints"]
+    good = report["summary"][Verdict.VERIFIED]
+    outcome = "all verified" if report["verified"] else f"{good} of {len(rows)} verified"
     policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'"
     policy += "; base-uri 'none'; form-action 'none'"
     groups = "".join(_group(name, rows, report) for name, rows in grouped_rows(report))
@@ -56,7 +58,7 @@ def page(report: Mapping[str, t.Any]) -> str:
         f"<title>DANE: {outcome}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#report">Skip to the report</a>\n'
         f"<header><h1>DANE report: {_badge_of(report['verified'], outcome)}</h1>\n"
-        f'<p class="dim">Looked at on {_text(report["checked_at"] or "-")}. Mail waits where the verdict is red.</p>'
+        f'<p class="dim">Looked at on {_moment(report["checked_at"])}. Mail waits where the verdict is red.</p>'
         f'</header>\n{_filters(report)}<main id="report">\n{groups or "<p>There was nothing to look at.</p>"}</main>\n'
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
@@ -64,6 +66,10 @@ def page(report: Mapping[str, t.Any]) -> str:
 
 def _text(value: object) -> str:
     return html.escape(printable(value))
+
+
+def _moment(stamp: str | None) -> str:
+    return f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else "no date"
 
 
 def _digest(source: str) -> str:
@@ -124,13 +130,18 @@ def _endpoints(rows: Iterable[Row], facts: Row | None, report: Mapping[str, t.An
 
 def _endpoint(row: Row, facts: Row | None, report: Mapping[str, t.Any]) -> str:
     find = " ".join(str(row[key] or "") for key in ("domain", "host", "address", "port", "reason", "key_algorithm"))
+    cause, _mend, cure = str(row["reason"]).partition(". To mend: ")
     remarks = [*(f"Breach: {text}" for text in row["breaches"]), *(f"Note: {text}" for text in row["advice"])]
     more = "".join(f'<p><span class="badge mild">!</span> {_text(remark)}</p>' for remark in remarks)
     return (
         f'<article data-verdict="{_text(row["verdict"])}" data-find="{_text(find.lower())}">\n'
-        f"{_way(row, facts)}<p>{_badge(row['verdict'])} {_text(row['reason'])}</p>\n{more}"
+        f"{_way(row, facts)}<p>{_badge(row['verdict'])} {_text(cause)}</p>\n{cure and f'<p>{_cure(cure)}</p>'}{more}"
         f"{_validity(row, report)}{_details(row)}</article>\n"
     )
+
+
+def _cure(cure: str) -> str:
+    return f"<b>To mend:</b> {_text(cure)}"
 
 
 def _way(row: Row, facts: Row | None) -> str:
@@ -178,7 +189,7 @@ def _match(row: Row) -> str:
 
 
 def _cut(record: str) -> str:
-    return record if len(record) <= 40 else f"{record[:36]}\u2026"
+    return record if len(record) <= 26 else f"{record[:22]}..."
 
 
 def _validity(row: Row, report: Mapping[str, t.Any]) -> str:
