@@ -54,7 +54,8 @@ details > summary { cursor: pointer; color: var(--dim); padding: .2rem 0; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .15rem .5rem;
   border-top: 1px solid var(--line); overflow-wrap: anywhere; } th { width: 8rem; font-weight: 600; }
 [hidden] { display: none !important; }
-@media (max-width: 45rem) { .filters button .dim { display: none; } .way { flex-direction: column; } .way > li.link { align-self: flex-start; max-width: none; }
+@media (max-width: 45rem) { .filters button .dim { display: none; } .way { flex-direction: column; }
+  .way > li.link { align-self: flex-start; max-width: none; }
   body { padding: .6rem; } th { width: 5.5rem; } }
 @media print { .filters { display: none; } section { break-inside: avoid; content-visibility: visible; } }
 """

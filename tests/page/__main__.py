@@ -69,7 +69,8 @@ def _looks(window: Browser, page: Path, width: int, *, dark: bool) -> None:
     _check(low == [], f"{name}: every text has a contrast of 4.5:1: {low}")
     _check(window.evaluate("document.querySelectorAll('h1').length") == 1, f"{name}: one heading of the first level")
     small = window.evaluate(
-        "[...document.querySelectorAll('button, input')].filter((e) => Math.min(e.offsetHeight, e.offsetWidth) < 24).length"
+        "[...document.querySelectorAll('button, input')]"
+        ".filter((e) => Math.min(e.offsetHeight, e.offsetWidth) < 24).length"
     )
     _check(small == 0, f"{name}: controls are large enough to hit")
 
