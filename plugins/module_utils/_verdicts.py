@@ -96,7 +96,7 @@ class Cause(enum.Enum):
         "the served {key} key is in no TLSA record; its certificate is from {not_before}",
         (
             "deploy the certificate that {published} stands for, or publish {wanted}: ansible-playbook "
-            "mailsec.dane.rollover"
+            "mailsec.dane.site"
         ),
     )
     AUTHORITY_NOT_SERVED = (
@@ -117,7 +117,7 @@ class Cause(enum.Enum):
     CHAIN_UNREADABLE = (
         Verdict.MISMATCH,
         "what the server sends as its chain cannot be read: {why}",
-        "issue a new certificate: ansible-playbook mailsec.dane.rollover",
+        "issue a new certificate: ansible-playbook mailsec.dane.site",
     )
     NOT_CONNECTED = (
         Verdict.UNREACHABLE,

@@ -124,7 +124,7 @@ BROKEN: t.Final[dict[str, tuple[dict[str, t.Any], Verdict, str]]] = {
         Verdict.MISMATCH,
         (
             f"the served ECDSA key is in no TLSA record; its certificate is from {FROM}. To mend: deploy the "
-            f"certificate that {short(WRONG)} stands for, or publish {WANTED}: ansible-playbook mailsec.dane.rollover"
+            f"certificate that {short(WRONG)} stands for, or publish {WANTED}: ansible-playbook mailsec.dane.site"
         ),
     ),
     "the CA is not served": (
