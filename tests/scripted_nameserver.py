@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.flags
 import dns.message
+import dns.opcode
 import dns.rcode
 import dns.rrset
 import dns.tsig
@@ -41,7 +42,7 @@ def reply(
 ) -> dns.message.Message:
     """An answer to `query`; records as lines of a zone file. More than one line with the same name are one RRset."""
     message = dns.message.make_response(query)
-    message.flags = dns.flags.from_text(flags)
+    message.flags = dns.flags.from_text(flags) | dns.opcode.to_flags(query.opcode())
     message.set_rcode(dns.rcode.from_text(rcode))
     for section, lines in ((message.answer, answer), (message.authority, authority)):
         for line in lines:

@@ -40,7 +40,13 @@ WINDOW: t.Final = 64
 EDNS_PAYLOAD: t.Final = 1232  # never fragmented (DNS flag day 2020); what is longer comes by TCP
 
 _TSIG_ERRORS: t.Final[tuple[tuple[type[Exception], str], ...]] = (
-    (dns.tsig.PeerBadKey, "BADKEY: the server does not know this key name, or knows it with another algorithm"),
+    (
+        dns.tsig.PeerBadKey,
+        (
+            "BADKEY: the server does not know this key name, or knows it with another algorithm, or (Knot DNS) its ACL "
+            "does not allow this key what was asked"
+        ),
+    ),
     (dns.tsig.PeerBadTime, "BADTIME: the clocks of this host and the server differ by more than five minutes"),
     (dns.tsig.PeerBadSignature, "BADSIG: the server has another secret for this key"),
     (dns.tsig.PeerBadTruncation, "BADTRUNC: the server wants a longer signature from this key"),

@@ -61,10 +61,10 @@ def _fitting(zone: str, changes: Sequence[Change], *, adding: bool, removing: bo
     for count, change in enumerate(changes):
         again = _POINTER if prerequisites < _REACH else len(change.owner) + 2
         checked = _expected(change, adding=adding)
-        changed = (_additions(change) if adding else ()) + (change.removed if removing else ())
+        changed = (_additions(change, keeping=not removing) if adding else ()) + (change.removed if removing else ())
         sizes = [_FIXED + again + 3 + len(record.data) for record in checked] or [_FIXED + again]
         prerequisites += sum(sizes) + len(change.owner) + 2 - again
-        updates += sum(_FIXED + again + 3 + len(record.data) for record in changed)
+        updates += _FIXED + again + sum(_FIXED + again + 3 + len(record.data) for record in changed)
         if prerequisites + updates > MAX_MESSAGE:
             return count
     return len(changes)
@@ -83,14 +83,12 @@ def _message(
     if key is not None:
         message.use_tsig(key)
     for change in changes:
-        now = _expected(change, adding=adding)
-        if now:
-            message.present(absolute_name(change.owner), *_rdata(now))  # RFC 2136 section 2.4.2
-        else:
-            message.absent(absolute_name(change.owner), dns.rdatatype.TLSA)  # RFC 2136 section 2.4.3
+        _require(message, change.owner, _expected(change, adding=adding))
     if adding:
         for change in changes:
-            if additions := _additions(change):
+            if _resets(change):
+                message.delete(absolute_name(change.owner), dns.rdatatype.TLSA)
+            if additions := _additions(change, keeping=not removing):
                 message.add(absolute_name(change.owner), change.ttl, *_rdata(additions))
     if removing:
         for change in changes:
@@ -99,10 +97,30 @@ def _message(
     return message
 
 
-def _additions(change: Change) -> tuple[TlsaRecord, ...]:
-    """The whole new RRset, so that all its records get one TTL (RFC 2181 section 5.2); none if it only loses some."""
-    only_removal = set(change.after) <= set(change.before) and change.ttl == change.ttl_before
-    return () if only_removal else change.after
+def _require(message: dns.update.UpdateMessage, owner: str, records: Sequence[TlsaRecord]) -> None:
+    """The RRset must consist of `records`, or not exist, for the message to have any effect."""
+    if records:
+        message.present(absolute_name(owner), *_rdata(records))  # RFC 2136 section 2.4.2
+    else:
+        message.absent(absolute_name(owner), dns.rdatatype.TLSA)  # RFC 2136 section 2.4.3
+
+
+def _resets(change: Change) -> bool:
+    """Whether the RRset gets another TTL: it is taken away and put back in the same transaction.
+
+    Adding a record that is there with another TTL is not enough: Knot DNS then keeps the old one.
+    """
+    return bool(change.before) and bool(change.after) and change.ttl != change.ttl_before
+
+
+def _additions(change: Change, *, keeping: bool = False) -> tuple[TlsaRecord, ...]:
+    """The whole new RRset, so that all its records get one TTL (RFC 2181 section 5.2); none if it only loses some.
+
+    With `keeping`, a reset puts back what is to be removed later, too.
+    """
+    if _resets(change):
+        return tuple(sorted({*change.before, *change.after})) if keeping else change.after
+    return () if set(change.after) <= set(change.before) else change.after
 
 
 def _rdata(records: Sequence[TlsaRecord]) -> list[dns.rdata.Rdata]:
