@@ -30,20 +30,27 @@ if t.TYPE_CHECKING:
 
     from ._postfix_settings import Plan
 
-__all__ = ["PostfixInstance", "instance_directory", "replace_file"]
+__all__ = ["SEARCH_PATH", "PostfixInstance", "instance_directory", "replace_file"]
 
 # A reload that a killed run owes: written before main.cf changes, removed after the reload.
 _PENDING: t.Final = ".dane-reload-pending"
 
 _TIMEOUT: t.Final = 120.0
 
+# Where Debian, and Postfix installed from source, have its programs.
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of Postfix, in the C locale, with nothing of our environment but PATH."""
-    environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    """Run a program of Postfix in the C locale, with nothing of our environment (MAIL_CONFIG would mislead it)."""
+    environment = {"PATH": SEARCH_PATH, "LC_ALL": "C"}
+    program = shutil.which(command[0], path=SEARCH_PATH)
+    if program is None:
+        msg = f"There is no {command[0]} on this host; install the Debian package postfix first"
+        raise PostfixMissing(msg)
     try:
         return subprocess.run(
-            command,
+            (program, *command[1:]),
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -52,9 +59,6 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
             encoding="utf-8",
             errors="surrogateescape",
         )
-    except FileNotFoundError:
-        msg = f"There is no {command[0]} on this host; install the Debian package postfix first"
-        raise PostfixMissing(msg) from None
     except subprocess.TimeoutExpired:
         msg = f"{' '.join(command)} did not end within {_TIMEOUT:.0f} seconds"
         raise PostfixError(msg) from None
@@ -63,9 +67,14 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 def _output(*command: str) -> str:
     done = _run(*command)
     if done.returncode != 0:
-        msg = f"{' '.join(command[:4])} failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        msg = f"{' '.join(command[:4])} failed: {_said(done) or f'exit status {done.returncode}'}"
         raise PostfixError(msg)
     return done.stdout
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program wrote to standard error, fit to be shown."""
+    return done.stderr.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
 
 
 def instance_directory(name: str) -> str:
@@ -127,7 +136,7 @@ class PostfixInstance:
             return Table()
         done = _run("postmap", "-c", str(self._directory), "-s", bare)
         if done.returncode != 0:
-            return Table(problem=done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "postmap failed")
+            return Table(problem=_said(done).rpartition("\n")[2] or f"postmap ended with status {done.returncode}")
         entries: dict[str, str] = {}
         for line in done.stdout.splitlines():
             key, _, value = line.partition("\t")
@@ -137,8 +146,8 @@ class PostfixInstance:
     def contains(self, table: str, key: str) -> bool:
         """Whether a lookup table has ``key``. Raises PostfixError when the table cannot be asked."""
         done = _run("postmap", "-c", str(self._directory), "-q", key, table)
-        if done.returncode != 0 and done.stderr.strip():
-            msg = f"postmap -q {key} {table} failed: {done.stderr.strip().splitlines()[-1]}"
+        if done.returncode != 0 and (said := _said(done)):
+            msg = f"postmap -q {key} {table} failed: {said}"
             raise PostfixError(msg)
         return done.returncode == 0
 

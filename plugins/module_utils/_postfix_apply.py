@@ -33,7 +33,9 @@ if t.TYPE_CHECKING:
 
     from ._postfix_wishes import Wishes
 
-__all__ = ["Change", "Request", "apply"]
+__all__ = ["RESOLV_CONF", "Change", "Request", "apply"]
+
+RESOLV_CONF = "/etc/resolv.conf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +139,7 @@ def _look(postfix: PostfixInstance, planned: PostfixState, request: Request, wis
         *outbound_findings(planned),
         *policy_map_findings(planned, tables, own),
         *fingerprint_findings(planned, request.policies or ()),
-        *resolver_findings(
-            planned, _text("/etc/resolv.conf"), _text(f"{planned.value('queue_directory')}/etc/resolv.conf")
-        ),
+        *resolver_findings(planned, _text(RESOLV_CONF), _text(f"{planned.value('queue_directory')}/etc/resolv.conf")),
     ]
     if planned.value("smtpd_tls_chain_files"):
         findings += inbound_findings(planned, request.ports)

@@ -1,0 +1,378 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of things and what happens when Postfix misbehaves, with programs that can be told to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import os
+import re
+import subprocess
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils import _postconf, _postfix_apply
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
+    InvalidCertificate,
+    InvalidInput,
+    PostfixError,
+    PostfixMissing,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_apply import Change, Request, apply
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_policy import Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_wishes import Wishes
+
+from postfix_states import MASTER, TRIXIE_DEFAULTS
+
+TODAY: t.Final = dt.date(2027, 1, 1)
+MAIN: t.Final = "# kept\nmyhostname = mx1.example.org\nrelayhost = [relay.example.org]\n"
+FAKE: t.Final = Path(__file__).resolve().parents[2] / "fake_postfix.py"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A configuration directory, and the programs beside it."""
+
+    programs: Path
+    directory: Path
+
+    @property
+    def main_cf(self) -> str:
+        return (self.directory / "main.cf").read_text()
+
+    def fault(self, name: str, content: str = "") -> None:
+        (self.programs / name).write_text(content)
+
+    def heal(self, name: str) -> None:
+        (self.programs / name).unlink()
+
+    def calls(self) -> list[str]:
+        """What was called since the last look, without paths."""
+        log = self.programs / "calls"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return [re.sub(r"-c \S+ ", "", line) for line in lines]
+
+    def files(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.directory.iterdir()}
+
+    def apply(self, *, dry_run: bool = False, policies: tuple[Policy, ...] | None = None, **wishes: t.Any) -> Change:  # noqa: ANN401  # any field of Wishes
+        request = Request(
+            wishes=Wishes(**wishes), directory=str(self.directory), policies=policies, accept=frozenset({"relayhost"})
+        )
+        return apply(request, today=TODAY, dry_run=dry_run)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    programs, directory = tmp_path / "bin", tmp_path / "etc"
+    programs.mkdir()
+    directory.mkdir()
+    for name in ("postconf", "postfix", "postmulti", "postmap"):
+        (programs / name).symlink_to(FAKE)
+    defaults = TRIXIE_DEFAULTS | {"queue_directory": str(tmp_path / "queue")}
+    (programs / "defaults").write_text("".join(f"{name} = {value}\n" for name, value in defaults.items()))
+    (directory / "main.cf").write_text(MAIN)
+    (directory / "master.cf").write_text(MASTER)
+    monkeypatch.setattr(_postconf, "SEARCH_PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr(_postfix_apply, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
+    return Home(programs, directory)
+
+
+# --- a run, and a second one ---
+
+
+def test_a_run_reads_once_writes_once_checks_and_reloads(home: Home) -> None:
+    change = home.apply()
+    assert change.changed
+    assert change.reloaded
+    assert home.main_cf.startswith(MAIN)
+    assert "smtp_tls_security_level = dane" in home.main_cf
+    calls = home.calls()
+    assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert len([call for call in calls if call.startswith("postconf -e ")]) == 1
+    assert [call for call in calls if call.startswith("postfix ")] == [
+        "postfix check",
+        "postfix status",
+        "postfix reload",
+        "postfix status",
+    ]
+
+
+def test_a_second_run_only_reads(home: Home) -> None:
+    home.apply()
+    before = home.files()
+    home.calls()
+    change = home.apply()
+    assert not change.changed
+    assert not change.reloaded
+    assert home.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert home.files() == before
+
+
+def test_a_dry_run_tells_what_a_run_does_and_touches_nothing(home: Home) -> None:
+    before = home.files()
+    foreseen = home.apply(dry_run=True, policies=(Policy("example.org", "may"),))
+    assert home.files() == before
+    assert not [call for call in home.calls() if re.match(r"postfix (check|reload)", call)]
+    assert home.apply(policies=(Policy("example.org", "may"),)) == foreseen
+    assert foreseen.files[0][1:] == (before["main.cf"], home.main_cf)
+
+
+def test_the_owner_and_mode_of_main_cf_are_kept(home: Home) -> None:
+    (home.directory / "main.cf").chmod(0o640)
+    home.apply()
+    assert (home.directory / "main.cf").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_symbolic_link_stays_one(home: Home) -> None:
+    real = home.programs / "real.cf"
+    (home.directory / "main.cf").rename(real)
+    (home.directory / "main.cf").symlink_to(real)
+    home.apply()
+    assert (home.directory / "main.cf").is_symlink()
+    assert "smtp_tls_security_level = dane" in real.read_text()
+
+
+def test_a_stopped_postfix_is_not_reloaded(home: Home) -> None:
+    home.fault("stopped")
+    assert not home.apply().reloaded
+    assert not (home.directory / ".dane-reload-pending").exists()
+
+
+# --- what goes wrong ---
+
+
+def test_what_postfix_check_refuses_is_never_put_in_place(home: Home) -> None:
+    before = home.files()
+    home.fault("check-fails")
+    with pytest.raises(PostfixError, match=re.escape("check failed: postfix: fatal: it will not do")):
+        home.apply()
+    assert home.files() == before
+
+
+def test_an_edit_that_loses_a_setting_is_never_put_in_place(home: Home) -> None:
+    before = home.files()
+    home.fault("edits-more")
+    message = "postconf did not make of main.cf what was asked: see relayhost; nothing was changed"
+    with pytest.raises(PostfixError, match=re.escape(message)):
+        home.apply()
+    assert home.files() == before
+
+
+def test_somebody_elses_edit_is_not_overwritten(home: Home) -> None:
+    home.fault("somebody-edits", str(home.directory / "main.cf"))
+    with pytest.raises(PostfixError, match=re.escape("was changed by somebody else in the meantime")):
+        home.apply()
+    assert home.main_cf == f"{MAIN}biff = no\n"
+
+
+def test_a_postfix_that_dies_of_its_reload_is_reported_and_the_reload_stays_owed(home: Home) -> None:
+    home.fault("reload-kills")
+    with pytest.raises(PostfixError, match=re.escape("Postfix ended when it was reloaded; its log tells why")):
+        home.apply()
+    assert (home.directory / ".dane-reload-pending").exists()
+
+
+def test_a_reload_that_a_killed_run_owed_is_made_up_for(home: Home) -> None:
+    home.apply()
+    (home.directory / ".dane-reload-pending").touch()
+    assert home.apply(dry_run=True).reloaded
+    home.calls()
+    change = home.apply()
+    assert change.changed
+    assert change.reloaded
+    assert "postfix reload" in home.calls()
+    assert not home.apply().changed
+
+
+def test_two_runs_at_once_do_not_meet(home: Home) -> None:
+    handle = os.open(home.directory, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(PostfixError, match=re.escape(f"Another run is changing {home.directory}")):
+        home.apply()
+    os.close(handle)
+    assert home.apply().changed
+
+
+def test_leftovers_of_a_killed_run_are_no_hindrance(home: Home) -> None:
+    (home.directory / "main.cf.dane-new").write_text("half")
+    home.apply()
+    assert sorted(home.files()) == ["main.cf", "master.cf"]
+
+
+def test_errors_refuse_before_anything_changes(home: Home) -> None:
+    (home.directory / "main.cf").write_text(MAIN + "ignore_mx_lookup_error = yes\n")
+    before = home.files()
+    with pytest.raises(
+        PostfixError, match=re.escape("- ignore_mx_lookup_error: With `yes`, Postfix turns DANE off")
+    ) as got:
+        home.apply(policies=(Policy("example.org", "may"),))
+    assert home.files() == before
+    findings = t.cast("list[dict[str, str]]", got.value.details["findings"])
+    assert [finding["setting"] for finding in findings] == ["ignore_mx_lookup_error", "relayhost"]
+
+
+def test_a_finding_that_is_accepted_is_a_notice(home: Home) -> None:
+    assert [(finding.setting, finding.severity) for finding in home.apply().findings] == [("relayhost", "notice")]
+
+
+# --- the policy table ---
+
+
+def test_a_policy_table_comes_and_goes(home: Home) -> None:
+    table = home.directory / "dane_policy"
+    change = home.apply(policies=(Policy("example.org", "may", comment="why"),))
+    assert table.read_text().endswith("\n\n# why\nexample.org\tmay\n")
+    assert f"smtp_tls_policy_maps = texthash:{table}" in home.main_cf
+    assert [path for path, _, _ in change.files] == [str(home.directory / "main.cf"), str(table)]
+    assert not home.apply(policies=(Policy("example.org", "may", comment="why"),)).changed
+    assert not home.apply().changed
+    changed = home.apply(policies=(Policy("example.org", "encrypt"),))
+    assert changed.reloaded
+    assert not changed.plan
+    gone = home.apply(policies=())
+    assert gone.changed
+    assert not table.exists()
+    assert "smtp_tls_policy_maps" not in home.main_cf
+    assert not home.apply(policies=()).changed
+
+
+def test_somebody_elses_file_is_not_taken_for_the_policy_table(home: Home) -> None:
+    (home.directory / "dane_policy").write_text("example.org may\n")
+    before = home.files()
+    with pytest.raises(PostfixError, match=re.escape("is there and was not written by this module")):
+        home.apply(policies=(Policy("example.org", "may"),))
+    assert home.files() == before
+    home.apply(policies=())
+    assert (home.directory / "dane_policy").exists()
+
+
+def test_an_expired_policy_is_a_warning(home: Home) -> None:
+    policy = Policy("example.org", "may", until=TODAY - dt.timedelta(days=1))
+    assert ("policies/example.org", "warning") in [
+        (finding.setting, finding.severity) for finding in home.apply(policies=(policy,)).findings
+    ]
+
+
+# --- domains ---
+
+
+def domains_added(home: Home, main: str) -> str:
+    (home.directory / "main.cf").write_text(main)
+    wanted = ("one.example", "two.example")
+    return home.apply(dry_run=True, destinations=wanted).plan.assignments.get("mydestination", "")
+
+
+def test_domains_that_are_received_already_are_not_added(home: Home) -> None:
+    table, names = home.programs / "table", home.programs / "names"
+    table.write_text("two.example OK\n")
+    names.write_text("two.example\n")
+    added = "$myhostname, localhost.$mydomain, localhost"
+    assert domains_added(home, "") == f"{added}, one.example, two.example"
+    assert domains_added(home, "virtual_alias_domains = one.example, TWO.example\n") == ""
+    assert domains_added(home, f"virtual_mailbox_domains = hash:{table}\n") == f"{added}, one.example"
+    assert domains_added(home, f"relay_domains = {names} one.example\n") == ""
+
+
+def test_a_domain_table_that_cannot_be_asked_stops_the_run(home: Home) -> None:
+    with pytest.raises(PostfixError, match=re.escape("postmap -q one.example hash:/none failed: postmap: fatal")):
+        domains_added(home, "virtual_mailbox_domains = hash:/none\n")
+
+
+# --- instances ---
+
+
+def test_an_instance_by_name(home: Home) -> None:
+    (home.programs / "out").symlink_to(home.directory)
+    request = Request(wishes=Wishes(), instance="postfix-out", accept=frozenset({"relayhost"}))
+    assert apply(request, today=TODAY, dry_run=False).state.directory == str(home.programs / "out")
+    message = "instance: Postfix has no instance 'x' here; postmulti -l lists -, postfix-out"
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        apply(Request(wishes=Wishes(), instance="x"), today=TODAY, dry_run=False)
+
+
+def test_a_directory_without_main_cf(home: Home) -> None:
+    (home.directory / "main.cf").unlink()
+    with pytest.raises(InvalidInput, match=re.escape(f"config_directory: there is no main.cf in {home.directory}")):
+        home.apply()
+
+
+def test_without_postfix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_postconf, "SEARCH_PATH", str(tmp_path))
+    for request in (
+        Request(wishes=Wishes(), directory=str(tmp_path)),
+        Request(wishes=Wishes(), instance="postfix-out"),
+    ):
+        with pytest.raises(PostfixMissing, match="install the Debian package postfix first"):
+            apply(request, today=TODAY, dry_run=False)
+
+
+def test_a_postfix_that_is_too_old(home: Home) -> None:
+    defaults = (home.programs / "defaults").read_text()
+    (home.programs / "defaults").write_text(defaults.replace("3.10.13", "3.4.23"))
+    with pytest.raises(PostfixError, match=re.escape("Postfix 3.4.23 is too old")):
+        home.apply()
+
+
+# --- chain files ---
+
+
+def make_chain(directory: Path, name: str, kind: str) -> Path:
+    options = ["-newkey", kind] + (["-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else [])
+    made = subprocess.run(
+        ["openssl", "req", "-x509", *options, "-nodes", "-subj", "/CN=x", "-keyout", "-", "-out", "-"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    path = directory / name
+    path.touch(mode=0o600)
+    path.write_bytes(made)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("chains")
+    make_chain(directory, "ecdsa.pem", "ec")
+    make_chain(directory, "rsa.pem", "rsa:2048")
+    return directory
+
+
+def test_a_pattern_stands_for_the_files_that_are_there(home: Home, chains: Path) -> None:
+    change = home.apply(chain_files=(f"{chains}/*.pem", f"{chains}/rsa.pem"))
+    assert change.plan.assignments["smtpd_tls_chain_files"] == f"{chains}/ecdsa.pem, {chains}/rsa.pem"
+    assert not home.apply(chain_files=(f"{chains}/*.pem",)).changed
+
+
+def test_a_file_that_is_missing_stops_a_run_and_is_foretold_by_a_dry_one(home: Home, chains: Path) -> None:
+    foreseen = home.apply(dry_run=True, chain_files=(f"{chains}/none*.pem",))
+    assert foreseen.changed
+    assert (f"{chains}/none*.pem", "warning") in [(finding.setting, finding.severity) for finding in foreseen.findings]
+    before = home.files()
+    with pytest.raises(InvalidInput, match=re.escape(f"chain_files: there is no file {chains}/none*.pem")):
+        home.apply(chain_files=(f"{chains}/none*.pem",))
+    assert home.files() == before
+
+
+def test_a_key_that_is_not_the_certificates_is_refused(home: Home, chains: Path, tmp_path: Path) -> None:
+    other = make_chain(tmp_path, "other.pem", "ec").read_text()
+    key, _, _ = other.partition("-----BEGIN CERTIFICATE-----")
+    _, _, certificate = (chains / "ecdsa.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    mixed = tmp_path / "mixed.pem"
+    mixed.write_text(f"{key}-----BEGIN CERTIFICATE-----{certificate}")
+    with pytest.raises(
+        InvalidCertificate, match=re.escape(f"chain_files: {mixed}: KEY_VALUES_MISMATCH; nothing was changed")
+    ):
+        home.apply(chain_files=(str(mixed),))
+
+
+def test_two_keys_of_one_algorithm_are_refused(home: Home, chains: Path, tmp_path: Path) -> None:
+    other = make_chain(tmp_path, "other.pem", "ec")
+    with pytest.raises(InvalidCertificate, match="both hold an ECDSA key"):
+        home.apply(chain_files=(f"{chains}/ecdsa.pem", str(other)))
