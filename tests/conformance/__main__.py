@@ -1,0 +1,218 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Raise the cases in the lab, ask every judge, compare, and write build/conformance.json.
+
+Exit status 0 only if our verdict is the RFC's in every case, and Postfix agrees wherever its two versions do, but for
+the cases that `exceptions.txt` explains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+from contextlib import contextmanager
+from pathlib import Path
+
+from conformance.cases import Case, read_cases
+from conformance.deployment import zone_updates
+from conformance.exim import exim
+from conformance.judges import exim_deliveries, openssl_verdicts, postfix_deliveries
+from conformance.server import serve
+from lab import lifecycle, podman, topology
+from lab.files import write_whole
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: t.Final = Path(__file__).resolve().parents[2]
+RESULT: t.Final = ROOT / "build" / "conformance.json"
+FIRST: t.Final = 100
+# What a sender does about each verdict (docs/guides/verify.md).
+DELIVERY: t.Final = {
+    "verified": "authenticated",
+    "insecure": "unauthenticated",
+    "absent": "unauthenticated",
+    "unusable": "unauthenticated",
+    "none": "refused",
+}
+
+
+def main() -> int:
+    """Run everything; return the exit status."""
+    lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
+    lifecycle.up(lab, topology.chosen_hosts(["sender12"]))
+    cases = read_cases()
+    senders = {name: lab.container(topology.host(name)) for name in ("sender", "sender12")}
+
+    def address(case: Case) -> str:
+        return f"10.53.{lab.number}.{FIRST + case.number}"
+
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        _addresses(lab, [address(case) for case in cases]),
+        _serving(cases, address, Path(directory)),
+    ):
+        _publish(lab, zone_updates(cases, address))
+        ours = _timed("ours", lambda: _ours(senders["sender"], cases))
+        judged = {
+            "postfix13": _timed("Postfix, Debian 13", lambda: postfix_deliveries(senders["sender"], cases)),
+            "postfix12": _timed("Postfix, Debian 12", lambda: postfix_deliveries(senders["sender12"], cases)),
+            "openssl": _timed("OpenSSL", lambda: openssl_verdicts(senders["sender"], cases, address)),
+        }
+        with exim(lab, senders["sender"]) as container:
+            judged["exim"] = _timed("Exim", lambda: exim_deliveries(container, cases))
+    return _compare(cases, ours, judged)
+
+
+def _timed(what: str, ask: t.Callable[[], t.Any]) -> t.Any:  # noqa: ANN401  # whatever the judge gives
+    began = time.monotonic()
+    found = ask()
+    print(f"conformance: {what}: {len(found)} cases in {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+@contextmanager
+def _addresses(lab: topology.Lab, addresses: list[str]) -> Iterator[None]:
+    """Give the lab's bridge on this machine an address for each case, and take them away again."""
+    bridge = podman.call("network", "inspect", lab.network, "--format", "{{.NetworkInterface}}").strip()
+
+    def batch(verb: str) -> None:
+        lines = "".join(f"address {verb} {address}/32 dev {bridge}\n" for address in addresses)
+        subprocess.run(["ip", "-force", "-batch", "-"], input=lines.encode(), check=False, capture_output=True)
+
+    batch("add")
+    try:
+        yield
+    finally:
+        batch("del")
+
+
+@contextmanager
+def _serving(cases: list[Case], address: t.Callable[[Case], str], directory: Path) -> Iterator[None]:
+    loop = asyncio.new_event_loop()
+    ready, failure = threading.Event(), []
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        try:
+            async with serve(cases, address, directory):
+                ready.set()
+                await stop.wait()
+        except OSError as error:
+            failure.append(error)
+            ready.set()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+    thread.start()
+    ready.wait(120)
+    if failure:
+        raise failure[0]
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+
+
+def _publish(lab: topology.Lab, updates: dict[str, list[str]]) -> None:
+    """Change the primary's zones, and empty the judges' caches once the secondary has followed."""
+    primary = lab.container(topology.host("primary"))
+    for zone, lines in updates.items():
+        for start in range(0, len(lines), 100):
+            text = "\n".join([f"zone {zone}", *lines[start : start + 100], "send", ""])
+            podman.execute(primary, ["nsupdate", "-l"], stdin=text.encode())
+    _await_secondary(lab, list(updates))
+    for name in ("sender", "sender12"):
+        lifecycle.refresh(lab, topology.host(name))
+
+
+def _await_secondary(lab: topology.Lab, zones: list[str]) -> None:
+    servers = [lab.ipv4(topology.host(name)) for name in ("primary", "secondary")]
+    container = lab.container(topology.host("primary"))
+    for _ in range(60):
+        serials = [
+            {
+                podman.execute(container, ["dig", "+short", f"@{server}", zone, "SOA"]).split(" ")[2]
+                for server in servers
+            }
+            for zone in zones
+        ]
+        if all(len(found) == 1 for found in serials):
+            return
+        time.sleep(1)
+    raise SystemExit("conformance: the secondary does not follow the primary")
+
+
+def _ours(container: str, cases: list[Case]) -> dict[str, dict[str, t.Any]]:
+    pid = podman.call("inspect", container, "--format", "{{.State.Pid}}").strip()
+    paths = [str(ROOT / "build" / "collections"), str(ROOT / "tests")]
+    output = subprocess.run(
+        ["nsenter", "--target", pid, "--net", sys.executable, "-m", "conformance.look"],
+        input="\n".join(case.domain for case in cases).encode(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        check=True,
+        capture_output=True,
+    ).stdout
+    found = json.loads(output)
+    verdicts = {domain["domain"]: domain["verdict"] or "none" for domain in found["domains"]}
+    reasons = {row["domain"]: row["reason"] for row in found["endpoints"]}
+    return {case.name: {"verdict": verdicts[case.domain], "reason": reasons.get(case.domain, "")} for case in cases}
+
+
+def _exceptions() -> dict[tuple[str, str], str]:
+    """Where a judge is known to differ, with the reason: lines of `case | judge | why`."""
+    text = Path(__file__).with_name("exceptions.txt").read_text("utf-8")
+    rows = [[field.strip() for field in line.split("|")] for line in text.splitlines() if line and line[0] != "#"]
+    return {(case, judge): why for case, judge, why in rows}
+
+
+def _compare(
+    cases: list[Case], ours: dict[str, dict[str, t.Any]], judged: dict[str, dict[str, tuple[str, str]]]
+) -> int:
+    explained, table, troubles = _exceptions(), [], []
+    used = set()
+    for case in cases:
+        verdict = ours[case.name]["verdict"]
+        row: dict[str, t.Any] = {
+            "case": case.name, "rfc": case.rfc, "expected": case.verdict, "delivery": case.delivery,
+            "ours": verdict, "reason": ours[case.name]["reason"],
+        }  # fmt: skip
+        if verdict != case.verdict:
+            troubles.append(f"{case.name}: ours {verdict}, RFC {case.rfc} {case.verdict}: {row['reason']}")
+        for judge, found in judged.items():
+            word, line = found.get(case.name, ("-", ""))
+            row[judge], row[f"{judge}_line"] = word, line
+            if word == case.delivery or (word == "-" and judge == "openssl"):
+                continue
+            if (case.name, judge) in explained:
+                used.add((case.name, judge))
+                row[f"{judge}_why"] = explained[case.name, judge]
+            else:
+                troubles.append(f"{case.name}: {judge} {word}, RFC {case.rfc} {case.delivery}: {line}")
+        row["postfix"] = row["postfix13"] if row["postfix13"] == row["postfix12"] else "differ"
+        implied = DELIVERY.get(verdict, "waits")
+        if verdict == "unreachable" and case.delivery == "refused":
+            implied = "refused"
+        row["agree"] = row["postfix"] in (implied, "differ")
+        if not row["agree"] and not {(case.name, "postfix13"), (case.name, "postfix12")} & set(explained):
+            troubles.append(f"{case.name}: ours means {implied}, both Postfix versions {row['postfix']}")
+        table.append(row)
+    troubles += [f"exceptions.txt: {case} {judge} no longer differs" for case, judge in set(explained) - used]
+    write_whole(RESULT, json.dumps(table, indent=1) + "\n")
+    for trouble in troubles:
+        print(f"conformance: {trouble}")
+    print(f"conformance: {len(cases)} cases, {len(troubles)} troubles; {RESULT}")
+    return 1 if troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
