@@ -13,7 +13,6 @@ published. Comparison is of the numbers and the octets, never of text.
 from __future__ import annotations
 
 import binascii
-import enum
 import hashlib
 import re
 import typing as t
@@ -22,6 +21,17 @@ from dataclasses import dataclass
 
 from ._errors import InvalidRecord
 from ._names import tlsa_owner_name
+from ._tlsa_fields import (
+    DIGEST_LENGTHS,
+    FIELDS,
+    TITLES,
+    MatchingType,
+    Selector,
+    Usage,
+    field_label,
+    field_number,
+    shown,
+)
 
 __all__ = [
     "DIGEST_LENGTHS",
@@ -35,103 +45,18 @@ __all__ = [
 ]
 
 
-class _Field(enum.IntEnum):
-    """A TLSA field whose values have the acronyms of RFC 7218; ``label`` is ours, in lower case."""
-
-    @property
-    def label(self) -> str:
-        return self.name.lower().replace("_", "-")
-
-
-class Usage(_Field):
-    """Certificate usage (RFC 6698 section 2.1.1, acronyms of RFC 7218 section 2.1)."""
-
-    PKIX_TA = 0
-    PKIX_EE = 1
-    DANE_TA = 2
-    DANE_EE = 3
-    PRIV_CERT = 255
-
-
-class Selector(_Field):
-    """Selector (RFC 6698 section 2.1.2, acronyms of RFC 7218 section 2.2)."""
-
-    CERT = 0
-    SPKI = 1
-    PRIV_SEL = 255
-
-
-class MatchingType(_Field):
-    """Matching type (RFC 6698 section 2.1.3, acronyms of RFC 7218 section 2.3)."""
-
-    FULL = 0
-    SHA2_256 = 1
-    SHA2_512 = 2
-    PRIV_MATCH = 255
-
-
-DIGEST_LENGTHS: t.Final[Mapping[int, int]] = {MatchingType.SHA2_256: 32, MatchingType.SHA2_512: 64}
-"""Octets of association data, for each matching type that is a digest."""
-
-_FIELDS: t.Final[Mapping[str, type[_Field]]] = {"usage": Usage, "selector": Selector, "matching_type": MatchingType}
-_TITLES: t.Final[Mapping[str, str]] = {
-    "usage": "certificate usage",
-    "selector": "selector",
-    "matching_type": "matching type",
-}
-# RFC 7218 writes PrivCert, our labels priv-cert: hyphens do not count when a name is read.
-_NUMBERS: t.Final[Mapping[str, Mapping[str, int]]] = {
-    field: {member.name.lower().replace("_", ""): int(member) for member in members}
-    for field, members in _FIELDS.items()
-}
 _EMPTY_DIGESTS: t.Final = {hashlib.sha256(b"").digest(): "SHA2-256", hashlib.sha512(b"").digest(): "SHA2-512"}
 _MAX_DATA: t.Final = 65535 - 3  # RDLENGTH has 16 bits, three octets of which are taken
-
-
-def _shown(value: object) -> str:
-    """The value as a message shows it: never pages of hexadecimal."""
-    text = repr(value)
-    return text if len(text) <= 160 else f"{text[:120]}... ({len(text)} characters)"
-
-
-def field_number(field: str, value: object) -> int:
-    """The number of a usage, selector or matching type, given as number, digits or name in any case.
-
-    ``field`` is ``usage``, ``selector`` or ``matching_type``. Numbers without a name are kept as they are: private and
-    future values must survive. Raises InvalidRecord.
-    """
-    number: int | None = None
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = int(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        digits = re.fullmatch(r"[0-9]{1,3}", text)
-        number = int(text) if digits else _NUMBERS[field].get(text.lower().replace("-", ""))
-    if number is None or not 0 <= number <= 255:
-        names = ", ".join(f"{member.label} ({int(member)})" for member in _FIELDS[field])
-        msg = f"{_shown(value)} is no {_TITLES[field]}: expected a number from 0 to 255 or one of {names}"
-        raise InvalidRecord(msg)
-    return number
-
-
-def field_label(field: str, number: int) -> str | int:
-    """The name of a usage, selector or matching type in lower case; the number itself where it has none."""
-    try:
-        return _FIELDS[field](number).label
-    except ValueError:
-        return number
 
 
 def _octets(text: str, whole: object) -> bytes:
     """Hexadecimal, in any case and with white space anywhere (RFC 6698 section 2.2), as octets."""
     digits = "".join(text.split())
     if not re.fullmatch(r"[0-9A-Fa-f]*", digits):
-        msg = f"Certificate association data must be hexadecimal digits, in {_shown(whole)}"
+        msg = f"Certificate association data must be hexadecimal digits, in {shown(whole)}"
         raise InvalidRecord(msg)
     if len(digits) % 2:
-        msg = (
-            f"Certificate association data has an odd number of hexadecimal digits ({len(digits)}), in {_shown(whole)}"
-        )
+        msg = f"Certificate association data has an odd number of hexadecimal digits ({len(digits)}), in {shown(whole)}"
         raise InvalidRecord(msg)
     return binascii.unhexlify(digits)
 
@@ -172,7 +97,7 @@ class TlsaRecord:
         if len(words) > 1 and words[0].startswith("(") and words[-1].endswith(")"):
             words = text.strip()[1:-1].split()
         if len(words) < 3:
-            msg = f"A TLSA record is written as usage, selector, matching type and data; got {_shown(text)}"
+            msg = f"A TLSA record is written as usage, selector, matching type and data; got {shown(text)}"
             raise InvalidRecord(msg)
         return cls(
             field_number("usage", words[0]),
@@ -186,11 +111,11 @@ class TlsaRecord:
         r"""Read the form for unknown types, ``\# 35 030101...`` (RFC 3597 section 5). Raises InvalidRecord."""
         found = re.fullmatch(r"\s*\\#\s+([0-9]{1,5})(?:\s+([0-9A-Fa-f\s]*))?", text)
         if not found:
-            msg = rf"The generic form of a record is \#, a length and hexadecimal digits; got {_shown(text)}"
+            msg = rf"The generic form of a record is \#, a length and hexadecimal digits; got {shown(text)}"
             raise InvalidRecord(msg)
         wire = _octets(found[2] or "", text)
         if len(wire) != int(found[1]):
-            msg = f"The length says {int(found[1])} octets but {len(wire)} follow, in {_shown(text)}"
+            msg = f"The length says {int(found[1])} octets but {len(wire)} follow, in {shown(text)}"
             raise InvalidRecord(msg)
         return cls.from_wire(wire)
 
@@ -200,18 +125,18 @@ class TlsaRecord:
 
         Raises InvalidRecord; a key that is missing or unknown is one.
         """
-        expected = [*_FIELDS, "data"]
+        expected = [*FIELDS, "data"]
         if set(fields) != set(expected):
-            msg = f"A TLSA record has the keys {', '.join(expected)}; got {_shown(dict(fields))}"
+            msg = f"A TLSA record has the keys {', '.join(expected)}; got {shown(dict(fields))}"
             raise InvalidRecord(msg)
         data = fields["data"]
         if isinstance(data, str):
             data = _octets(data, data)
         elif not isinstance(data, bytes):
             # An unquoted run of digits is a number to YAML, and its leading zeros are gone.
-            msg = f"Certificate association data must be text; put {_shown(data)} into quotes"
+            msg = f"Certificate association data must be text; put {shown(data)} into quotes"
             raise InvalidRecord(msg)
-        usage, selector, matching_type = (field_number(field, fields[field]) for field in _FIELDS)
+        usage, selector, matching_type = (field_number(field, fields[field]) for field in FIELDS)
         return cls(usage, selector, matching_type, data)
 
     @classmethod
@@ -233,7 +158,7 @@ class TlsaRecord:
         if isinstance(value, Mapping):
             return cls.from_mapping(value)
         if not isinstance(value, str):
-            msg = f"A TLSA record is text or a mapping, not {type(value).__name__}: {_shown(value)}"
+            msg = f"A TLSA record is text or a mapping, not {type(value).__name__}: {shown(value)}"
             raise InvalidRecord(msg)
         return cls.from_generic(value) if value.lstrip().startswith("\\#") else cls.from_text(value)
 
@@ -250,7 +175,7 @@ class TlsaRecord:
 
     def to_mapping(self) -> dict[str, str | int]:
         """``{usage: dane-ee, selector: spki, matching_type: sha2-256, data: 8a9f...}``; a number where no name is."""
-        fields: dict[str, str | int] = {field: field_label(field, getattr(self, field)) for field in _FIELDS}
+        fields: dict[str, str | int] = {field: field_label(field, getattr(self, field)) for field in FIELDS}
         return {**fields, "data": self.data.hex()}
 
     def to_wire(self) -> bytes:
@@ -269,8 +194,8 @@ class TlsaRecord:
         Whether a usage suits a port is not judged here: that depends on the endpoint, not on the record.
         """
         found = [
-            f"{_TITLES[field]} {getattr(self, field)} is unknown, so no client can use the record"
-            for field in _FIELDS
+            f"{TITLES[field]} {getattr(self, field)} is unknown, so no client can use the record"
+            for field in FIELDS
             if isinstance(field_label(field, getattr(self, field)), int)
         ]
         length = DIGEST_LENGTHS.get(self.matching_type)
@@ -290,6 +215,6 @@ class TlsaRecord:
     def require_publishable(self) -> TlsaRecord:
         """The record itself. Raises InvalidRecord, with every reason, when ``problems`` has any."""
         if problems := self.problems():
-            msg = f"TLSA record {_shown(self.to_text())} must not be published: {'; '.join(problems)}"
+            msg = f"TLSA record {shown(self.to_text())} must not be published: {'; '.join(problems)}"
             raise InvalidRecord(msg)
         return self
