@@ -14,7 +14,7 @@ from certificates import NOW
 from dane_cases import Case, cases
 
 if TYPE_CHECKING:
-    from conformance.judge import Judge
+    from conformance.judge_container import Judge
 
 
 def run(judge: Judge) -> list[dict[str, Any]]:

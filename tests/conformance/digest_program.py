@@ -99,6 +99,20 @@ def make(kind: Kind, folder: Path) -> tuple[str, bytes, bytes] | None:
     return (name, key, certificate) if certificate else None
 
 
+def make_compressed(folder: Path) -> list[tuple[str, bytes, bytes] | None]:
+    """EC keys whose point is written in its compressed and its hybrid form."""
+    made = []
+    for curve in ("P-256", "P-384", "P-521", "secp256k1", "brainpoolP256r1"):
+        for form in ("compressed", "hybrid"):
+            key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve}") or b""
+            key = openssl("ec", "-conv_form", form, stdin=key) or b""
+            path = folder / f"{curve}_{form}.key"
+            path.write_bytes(key)
+            certificate = openssl("req", "-x509", "-new", "-key", str(path), "-subj", f"/CN={HOST}")
+            made.append((f"EC {curve}, {form}", key, certificate) if certificate else None)
+    return made
+
+
 def make_dsa(folder: Path) -> list[tuple[str, bytes, bytes] | None]:
     made = []
     for bits in (1024, 2048):
@@ -176,7 +190,8 @@ def main() -> None:
     json.load(sys.stdin)
     with tempfile.TemporaryDirectory() as temporary, concurrent.futures.ThreadPoolExecutor(2) as pool:
         folder = Path(temporary)
-        made = [*pool.map(lambda kind: make(kind, folder), self_signed()), *make_dsa(folder), *make_issued(folder)]
+        made = [*pool.map(lambda kind: make(kind, folder), self_signed()), *make_compressed(folder), *make_dsa(folder)]
+        made += make_issued(folder)
         there = [one for one in made if one is not None]
         json.dump(list(pool.map(lambda pair: judge(pair[1], pair[0], folder), enumerate(there))), sys.stdout)
 

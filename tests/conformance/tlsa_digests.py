@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.mailsec.dane.plugins.filter.tlsa_rdata import tlsa_rdata
 
 if TYPE_CHECKING:
-    from conformance.judge import Judge
+    from conformance.judge_container import Judge
 
 FEWEST = 200
 
