@@ -79,8 +79,14 @@ demo: tools ## the main job, end to end, in containers
 	$(PYTHON) -m demo
 
 .PHONY: molecule
-molecule: tools lab-up ## the molecule scenarios; SCENARIO=name for one
+molecule: tools ## the molecule scenarios; SCENARIO=name for one
 	.ci/molecule $(SCENARIO)
+
+# --- long runs, each with its result in build/NAME.json -------------------------------------------------------------------
+
+.PHONY: bench
+bench: tools ## our speed beside what people use today
+	$(PYTHON) -m bench
 
 # --- everything -----------------------------------------------------------------------------------------------------------
 
@@ -97,5 +103,5 @@ test: tools ## everything that CI runs
 
 .PHONY: clean
 clean: ## remove what the commands made (the lab's images too)
-	if [ -x $(PYTHON) ]; then $(PYTHON) -m lab clean; fi
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m lab down --images; fi
 	rm -rf build .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
