@@ -4,8 +4,8 @@
 
 """Run every measurement of this folder and write build/bench.json. Exit status 0 only if every goal was met.
 
-A measurement is a file with ``run() -> list of rows``; a row is name, ours, peer, peer_name, unit, ratio (how many times
-better ours is), goal (a ratio, or None) and met.
+A measurement is a file with ``run() -> list of rows``; a row is name, ours, peer, peer_name, unit, ratio (how many
+times better ours is), goal (a ratio, or None) and met.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def main(names: list[str]) -> int:
     write_whole(RESULT, json.dumps(rows, indent=2) + "\n")
     for row in rows:
         goal = "no goal" if row["goal"] is None else f"goal {row['goal']:g}: {'met' if row['met'] else 'MISSED'}"
-        print(
-            f"{row['name']:<20} ours {row['ours']} {row['unit']}, {row['peer_name']} {row['peer']}: x{row['ratio']} ({goal})"
-        )
+        ours, peer = f"ours {row['ours']} {row['unit']}", f"{row['peer_name']} {row['peer']}"
+        print(f"{row['name']:<20} {ours}, {peer}: x{row['ratio']} ({goal})")
     return 0 if all(row["met"] is not False for row in rows) else 1
 
 
