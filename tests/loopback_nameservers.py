@@ -26,7 +26,7 @@ import dns.message
 import dns.query
 import dns.rcode
 
-__all__ = ["Bind", "Key", "Knot", "NameServer", "PowerDns", "free_port", "zone_text"]
+__all__ = ["Bind", "Key", "Knot", "NameServer", "PowerDns", "Unbound", "free_port", "zone_text"]
 
 START_SECONDS: t.Final = 15
 
@@ -73,6 +73,7 @@ class NameServer:
     secondaries: list[int] = field(default_factory=list)  # ports on 127.0.0.1 to notify
     grant: str = ""  # BIND: update-policy lines; Knot: lines of the ACL; empty: the key may change all of the zone
     allow_transfer: bool = True
+    signed: frozenset[str] = frozenset()  # BIND: zones to sign; their DS records are not put anywhere
     _process: subprocess.Popen[bytes] | None = None
 
     program: t.ClassVar[str]
@@ -151,11 +152,10 @@ class NameServer:
 
 
 class Bind(NameServer):
-    """BIND 9. With ``signed``, zones are signed by dnssec-policy default."""
+    """BIND 9."""
 
     program = "named"
     package = "bind9"
-    signed = False
 
     def configure(self) -> None:
         statements = []
@@ -167,8 +167,8 @@ class Bind(NameServer):
                 file.write_text(text)
                 grant = self.grant or f'grant "{self.key.name}" zonesub ANY;'
                 role = f"type primary; update-policy {{ {grant} }};"
-                if self.signed:
-                    role += " dnssec-policy default; inline-signing yes;"
+                if zone in self.signed:
+                    role += f' dnssec-policy default; inline-signing no; key-directory "{self.directory}";'
             transfer = f'key "{self.key.name}";' if self.allow_transfer else "none;"
             notify = "".join(f"127.0.0.1 port {port}; " for port in self.secondaries)
             statements.append(
@@ -271,3 +271,52 @@ class PowerDns(NameServer):
 
     def command(self) -> list[str]:
         return ["pdns_server", f"--config-dir={self.directory}", "--daemon=no", "--guardian=no"]
+
+
+@dataclass
+class Unbound:
+    """A validating resolver that knows one branch of the DNS: `top`, below which everything is at `authority`."""
+
+    directory: Path
+    top: str
+    anchor: str  # the DNSKEY record of `top`, as data
+    authority: int  # port on 127.0.0.1
+    stubs: tuple[str, ...] = ()  # zones below `top` that the same port serves
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> t.Self:
+        if shutil.which("unbound") is None:
+            msg = "unbound is missing: apt-get install unbound"
+            raise FileNotFoundError(msg)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        stubs = "".join(
+            f"stub-zone:\n  name: {zone}.\n  stub-addr: 127.0.0.1@{self.authority}\n  stub-prime: no\n"
+            for zone in (self.top, *self.stubs)
+        )
+        (self.directory / "unbound.conf").write_text(
+            f'server:\n  interface: 127.0.0.1@{self.port}\n  directory: "{self.directory}"\n  chroot: ""\n'
+            f'  username: ""\n  pidfile: ""\n  use-syslog: no\n  do-daemonize: no\n  do-not-query-localhost: no\n'
+            f'  local-zone: "{self.top}." nodefault\n  trust-anchor: "{self.top}. IN DNSKEY {self.anchor}"\n'
+            f"  num-threads: 1\n  ede: yes\n{stubs}remote-control:\n  control-enable: no\n"
+        )
+        with (self.directory / "log").open("ab") as log:
+            command = ["unbound", "-d", "-c", str(self.directory / "unbound.conf")]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            query = dns.message.make_query(self.top, "SOA")
+            try:
+                dns.query.tcp(query, "127.0.0.1", timeout=2, port=self.port)
+            except (dns.exception.DNSException, OSError, EOFError):
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    msg = f"unbound does not answer:\n{(self.directory / 'log').read_text()[-3000:]}"
+                    raise RuntimeError(msg) from None
+                time.sleep(0.05)
+            else:
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(5)

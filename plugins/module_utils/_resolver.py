@@ -12,6 +12,7 @@ There is an RRset, there is provably none, or nobody knows: only the first two a
 from __future__ import annotations
 
 import enum
+import typing as t
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,10 +22,14 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 
 from ._errors import InvalidName, LookupFailed
 from ._exchange import exchange, question
+
+if t.TYPE_CHECKING:
+    from dns.rrset import RRset
 
 __all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text"]
 
@@ -45,7 +50,8 @@ class Answer:
     counts it down: the least in the answer, aliases included, for FOUND; that of the denial otherwise (RFC 2308
     section 5), 0 where it carried no SOA. ``secure`` is the AD bit, so it speaks of the whole answer with its
     aliases, or of the denial. ``records`` are in presentation form, sorted. ``cname_chain`` holds the target of each
-    alias in order, so it is empty without one, and otherwise its last is ``canonical_name``.
+    alias in order, so it is empty without one, and otherwise its last is ``canonical_name``. ``signer`` is the zone
+    that signed the records that were found; None without signature.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Answer:
     records: tuple[str, ...]
     canonical_name: str
     cname_chain: tuple[str, ...]
+    signer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ class Resolver:
             records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
             canonical_name=targets[-1] if targets else name_text(asked),
             cname_chain=targets,
+            signer=_signer(response, found),
         )
 
     def _failed(self, name: dns.name.Name, rdtype: str, cause: str) -> LookupFailed:
@@ -139,6 +147,15 @@ def absolute_name(name: str) -> dns.name.Name:
 def name_text(name: dns.name.Name) -> str:
     """Text of a name: lower case, without the trailing dot; the root is ``.``."""
     return name.to_text(omit_final_dot=name != dns.name.root).lower()
+
+
+def _signer(response: dns.message.Message, found: RRset | None) -> str | None:
+    if found is None:
+        return None
+    signatures = response.get_rrset(
+        response.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
+    )
+    return name_text(signatures[0].signer) if signatures else None
 
 
 def _negative_ttl(response: dns.message.Message) -> int:

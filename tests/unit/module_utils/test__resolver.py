@@ -75,6 +75,12 @@ def test_an_alias_to_nowhere_is_a_denial() -> None:
     assert (answer.status, answer.canonical_name, answer.records) == (Status.NXDOMAIN, "gone.example.net", ())
 
 
+def test_the_signer_of_what_was_found() -> None:
+    signature = f"{NAME}. 300 IN RRSIG TLSA 13 5 300 20330101000000 20230101000000 1 Example.org. AAAA"
+    assert lookup(lambda query: reply(query, TLSA, signature, flags=SECURE)).signer == "example.org"
+    assert lookup(lambda query: reply(query, TLSA, flags=INSECURE)).signer is None
+
+
 def test_questions_want_validation_and_say_so() -> None:
     with ScriptedNameserver(lambda query, _transport: reply(query, TLSA, flags=SECURE)) as server:
         Resolver("127.0.0.1", server.port, 1.0).lookup(NAME, "TLSA")

@@ -48,13 +48,15 @@ class Table(Resolver):
 
     found: Mapping[tuple[str, str], tuple[str, ...] | LookupFailed] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    signer: str | None = None
 
     def lookup(self, name: str, rdtype: str) -> Answer:
         self.asked.append((name, rdtype))
         records = self.found.get((name, rdtype), ())
         if isinstance(records, LookupFailed):
             raise records
-        return Answer(name, rdtype, Status.FOUND if records else Status.NODATA, True, 60, records, name, ())
+        status = Status.FOUND if records else Status.NODATA
+        return Answer(name, rdtype, status, True, 60, records, name, (), self.signer if records else None)
 
 
 def authoritative(query: Message, *, tlsa: tuple[str, ...] = (LINE,), parent: str = "NOERROR") -> Reply:
@@ -131,11 +133,21 @@ def test_no_server_is_no_answer() -> None:
 # --- which servers ----------------------------------------------------------------------------------------------------
 
 
-def test_the_zone_is_found_without_asking_for_the_owner_name() -> None:
+def test_the_zone_of_a_signed_host_is_found_without_any_denial() -> None:
+    resolver = Table(found={("mx1.example.org", "A"): ("192.0.2.1",)}, signer="example.org")
+    assert zone_of(resolver, NAME) == "example.org"
+    assert resolver.asked == [("mx1.example.org", "A")]
+
+
+def test_without_signature_the_zone_is_that_of_the_closest_soa_and_the_owner_name_is_not_asked_for() -> None:
     resolver = Table(found={("example.org", "SOA"): ("soa",)})
     assert zone_of(resolver, NAME) == "example.org"
-    # A denial of the owner name in the resolver's cache would hide the records once they are there.
-    assert resolver.asked == [("mx1.example.org", "SOA"), ("example.org", "SOA")]
+    assert resolver.asked == [("mx1.example.org", "A"), ("mx1.example.org", "SOA"), ("example.org", "SOA")]
+
+
+def test_a_name_without_any_zone_is_a_failure() -> None:
+    with pytest.raises(LookupFailed, match=re.escape(f"No zone was found that {NAME} is in")):
+        zone_of(Table(), NAME)
 
 
 def test_every_address_of_every_server_is_asked() -> None:

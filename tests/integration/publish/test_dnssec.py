@@ -1,0 +1,137 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A signed branch of the DNS, BIND and a validating unbound: what is refused there, waited for and seen."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+
+import dns.dnssec
+import dns.name
+import dns.query
+import dns.rdataclass
+import dns.rdatatype
+import dns.tsig
+import dns.update
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._convergence import Outcome, converge
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, wanted_rrsets
+from ansible_collections.mailsec.dane.plugins.module_utils._publishers.rfc2136 import Rfc2136Publisher
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver, Status
+from ansible_collections.mailsec.dane.plugins.module_utils._serving import Observer
+from ansible_collections.mailsec.dane.plugins.module_utils._waiting import wait_until_served
+
+from loopback_nameservers import Bind, Key, Unbound, zone_text
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORD: t.Final = "3 1 1 " + "ab" * 32
+CHILDREN: t.Final = ("good", "nods", "plain", "bogus")
+
+
+class Branch(t.NamedTuple):
+    bind: Bind
+    resolver: Resolver
+
+
+def dnskey(bind: Bind, zone: str) -> t.Any:  # noqa: ANN401  # dnspython's rdata have no common type with their fields
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        answer = bind.ask(zone, "DNSKEY")
+        for rrset in answer.answer:
+            if rrset.rdtype == dns.rdatatype.DNSKEY:
+                return rrset[0]
+        time.sleep(0.1)
+    msg = f"{zone} was not signed in time:\n{bind.log()[-2000:]}"
+    raise RuntimeError(msg)
+
+
+@pytest.fixture(scope="module")
+def branch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Branch]:
+    """`mail.` with children: signed with DS, signed without, not signed, and signed with a DS of another key."""
+    directory = tmp_path_factory.mktemp("branch")
+    key = Key("mx-tlsa")
+    delegations = "".join(f"{child} NS ns.{child}\nns.{child} A 127.0.0.1\n" for child in CHILDREN)
+    zones = {"mail": zone_text("mail", delegations)} | {
+        f"{child}.mail": zone_text(f"{child}.mail", "mx A 192.0.2.1") for child in CHILDREN
+    }
+    signed = frozenset({"mail", "good.mail", "nods.mail", "bogus.mail"})
+    with Bind(directory / "bind", zones, key, signed=signed) as bind:
+        good = dnskey(bind, "good.mail")
+        update = dns.update.UpdateMessage("mail.", keyring=dns.tsig.Key(key.name, key.secret, key.algorithm))
+        for child in ("good", "bogus"):
+            name = dns.name.from_text(f"{child}.mail.")
+            update.add(name, 60, dns.dnssec.make_ds(name, good, "SHA256"))
+        dns.query.tcp(update, "127.0.0.1", 5, bind.port)
+        anchor = str(dnskey(bind, "mail"))
+        for zone in signed:
+            dnskey(bind, zone)
+        stubs = tuple(f"{child}.mail" for child in CHILDREN)
+        with Unbound(directory / "unbound", "mail", anchor, bind.port, stubs) as unbound:
+            yield Branch(bind, Resolver("127.0.0.1", unbound.port, 5.0))
+
+
+def publish(branch: Branch, name: str) -> Outcome:
+    key = branch.bind.key
+    options = {"server": "127.0.0.1", "port": branch.bind.port, "key_name": key.name, "key_secret": key.secret}
+    wanted = wanted_rrsets([{"name": name, "records": [RECORD], "ttl": 60}], State.EXACT)
+    return converge(Rfc2136Publisher.from_options(options), wanted, resolver=branch.resolver)
+
+
+def test_published_waited_for_and_validated(branch: Branch) -> None:
+    name = "_25._tcp.mx.good.mail"
+    (wanted,) = wanted_rrsets([{"name": name, "records": [RECORD]}], State.EXACT)
+    observer = Observer(branch.resolver, 2.0, branch.bind.port)
+
+    (before,) = observer.look(name)
+    assert (before.zone, [answer.status for answer in before.answers]) == ("good.mail", [Status.NXDOMAIN])
+    assert [answer.negative_ttl for answer in before.answers] == [60]
+
+    assert publish(branch, name).errors == {}
+    result = wait_until_served(observer, [wanted], seconds=10, interval=0.2, clock=time.monotonic, sleep=time.sleep)
+    assert [(one.everywhere, one.problems) for one in result.rrsets] == [(True, ())]
+    (answer,) = result.rrsets[0].look[0].answers
+    assert (answer.ttl, answer.signed, answer.parent_denied) == (60, True, False)
+
+    # Nothing of the above has taught the resolver that there are no records.
+    seen = branch.resolver.lookup(name, "TLSA")
+    assert (seen.status, seen.secure) == (Status.FOUND, True)
+    assert seen.records == (RECORD,)
+
+
+@pytest.mark.parametrize(
+    ("zone", "message"),
+    [
+        ("nods.mail", "Zone nods.mail is signed, but its parent has no DS record for it"),
+        ("plain.mail", "Zone plain.mail is not signed (no DNSKEY)"),
+        ("bogus.mail", "Zone bogus.mail does not validate: DNSSEC validation of bogus.mail SOA failed"),
+    ],
+)
+def test_zones_where_records_have_no_effect_are_refused(branch: Branch, zone: str, message: str) -> None:
+    name = f"_25._tcp.mx.{zone}"
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        publish(branch, name)
+    assert branch.bind.records(name) == []
+
+
+def test_a_secure_denial_is_told_from_an_insecure_one(branch: Branch) -> None:
+    assert branch.resolver.lookup("_26._tcp.mx.good.mail", "TLSA").secure
+    insecure = branch.resolver.lookup("_26._tcp.mx.plain.mail", "TLSA")
+    assert (insecure.status, insecure.secure) == (Status.NXDOMAIN, False)
+
+
+def test_a_wildcard_in_a_signed_zone_is_told_from_the_name(branch: Branch) -> None:
+    """Read name by name, the signature's label count says that the answer was made from a wildcard."""
+    key = branch.bind.key
+    update = dns.update.UpdateMessage("good.mail.", keyring=dns.tsig.Key(key.name, key.secret, key.algorithm))
+    update.add("*.wild.good.mail.", 60, "TLSA", "3 1 1 " + "cd" * 32)
+    dns.query.tcp(update, "127.0.0.1", 5, branch.bind.port)
+    outcome = publish(branch, "_25._tcp.h.wild.good.mail")
+    assert (outcome.errors, outcome.before["_25._tcp.h.wild.good.mail"].records) == ({}, ())
+    assert branch.bind.records("_25._tcp.h.wild.good.mail") == [RECORD]
