@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The order of things and what happens when Postfix misbehaves, with programs that can be told to."""
+"""The order of things, and what happens when Postfix misbehaves, with a stand-in that can be told to."""
 
 from __future__ import annotations
 
@@ -27,36 +27,23 @@ from ansible_collections.mailsec.dane.plugins.module_utils._postfix_apply import
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix_policy import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix_wishes import Wishes
 
+from fake_postfix import FakePostfix
 from postfix_states import MASTER, TRIXIE_DEFAULTS
 
 TODAY: t.Final = dt.date(2027, 1, 1)
 MAIN: t.Final = "# kept\nmyhostname = mx1.example.org\nrelayhost = [relay.example.org]\n"
-FAKE: t.Final = Path(__file__).resolve().parents[2] / "fake_postfix.py"
 
 
 @dataclass(frozen=True)
 class Home:
-    """A configuration directory, and the programs beside it."""
+    """A configuration directory, and the Postfix that it is of."""
 
-    programs: Path
+    postfix: FakePostfix
     directory: Path
 
     @property
     def main_cf(self) -> str:
         return (self.directory / "main.cf").read_text()
-
-    def fault(self, name: str, content: str = "") -> None:
-        (self.programs / name).write_text(content)
-
-    def heal(self, name: str) -> None:
-        (self.programs / name).unlink()
-
-    def calls(self) -> list[str]:
-        """What was called since the last look, without paths."""
-        log = self.programs / "calls"
-        lines = log.read_text().splitlines() if log.exists() else []
-        log.unlink(missing_ok=True)
-        return [re.sub(r"-c \S+ ", "", line) for line in lines]
 
     def files(self) -> dict[str, str]:
         return {path.name: path.read_text() for path in self.directory.iterdir()}
@@ -70,18 +57,15 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    programs, directory = tmp_path / "bin", tmp_path / "etc"
-    programs.mkdir()
+    directory = tmp_path / "etc"
     directory.mkdir()
-    for name in ("postconf", "postfix", "postmulti", "postmap"):
-        (programs / name).symlink_to(FAKE)
-    defaults = TRIXIE_DEFAULTS | {"queue_directory": str(tmp_path / "queue")}
-    (programs / "defaults").write_text("".join(f"{name} = {value}\n" for name, value in defaults.items()))
     (directory / "main.cf").write_text(MAIN)
     (directory / "master.cf").write_text(MASTER)
-    monkeypatch.setattr(_postconf, "SEARCH_PATH", f"{programs}:/usr/bin:/bin")
+    defaults = TRIXIE_DEFAULTS | {"queue_directory": str(tmp_path / "queue")}
+    postfix = FakePostfix(defaults, {"-": Path("/etc/postfix"), "postfix-out": directory})
+    monkeypatch.setattr(_postconf, "_run", postfix)
     monkeypatch.setattr(_postfix_apply, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
-    return Home(programs, directory)
+    return Home(postfix, directory)
 
 
 # --- a run, and a second one ---
@@ -93,7 +77,7 @@ def test_a_run_reads_once_writes_once_checks_and_reloads(home: Home) -> None:
     assert change.reloaded
     assert home.main_cf.startswith(MAIN)
     assert "smtp_tls_security_level = dane" in home.main_cf
-    calls = home.calls()
+    calls = home.postfix.calls()
     assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
     assert len([call for call in calls if call.startswith("postconf -e ")]) == 1
     assert [call for call in calls if call.startswith("postfix ")] == [
@@ -107,11 +91,11 @@ def test_a_run_reads_once_writes_once_checks_and_reloads(home: Home) -> None:
 def test_a_second_run_only_reads(home: Home) -> None:
     home.apply()
     before = home.files()
-    home.calls()
+    home.postfix.calls()
     change = home.apply()
     assert not change.changed
     assert not change.reloaded
-    assert home.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert home.postfix.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
     assert home.files() == before
 
 
@@ -119,7 +103,7 @@ def test_a_dry_run_tells_what_a_run_does_and_touches_nothing(home: Home) -> None
     before = home.files()
     foreseen = home.apply(dry_run=True, policies=(Policy("example.org", "may"),))
     assert home.files() == before
-    assert not [call for call in home.calls() if re.match(r"postfix (check|reload)", call)]
+    assert not [call for call in home.postfix.calls() if re.match(r"postfix (check|reload)", call)]
     assert home.apply(policies=(Policy("example.org", "may"),)) == foreseen
     assert foreseen.files[0][1:] == (before["main.cf"], home.main_cf)
 
@@ -131,7 +115,7 @@ def test_the_owner_and_mode_of_main_cf_are_kept(home: Home) -> None:
 
 
 def test_a_symbolic_link_stays_one(home: Home) -> None:
-    real = home.programs / "real.cf"
+    real = home.directory.parent / "real.cf"
     (home.directory / "main.cf").rename(real)
     (home.directory / "main.cf").symlink_to(real)
     home.apply()
@@ -140,7 +124,7 @@ def test_a_symbolic_link_stays_one(home: Home) -> None:
 
 
 def test_a_stopped_postfix_is_not_reloaded(home: Home) -> None:
-    home.fault("stopped")
+    home.postfix.faults.add("stopped")
     assert not home.apply().reloaded
     assert not (home.directory / ".dane-reload-pending").exists()
 
@@ -150,7 +134,7 @@ def test_a_stopped_postfix_is_not_reloaded(home: Home) -> None:
 
 def test_what_postfix_check_refuses_is_never_put_in_place(home: Home) -> None:
     before = home.files()
-    home.fault("check-fails")
+    home.postfix.faults.add("check-fails")
     with pytest.raises(PostfixError, match=re.escape("check failed: postfix: fatal: it will not do")):
         home.apply()
     assert home.files() == before
@@ -158,7 +142,7 @@ def test_what_postfix_check_refuses_is_never_put_in_place(home: Home) -> None:
 
 def test_an_edit_that_loses_a_setting_is_never_put_in_place(home: Home) -> None:
     before = home.files()
-    home.fault("edits-more")
+    home.postfix.faults.add("edits-more")
     message = "postconf did not make of main.cf what was asked: see relayhost; nothing was changed"
     with pytest.raises(PostfixError, match=re.escape(message)):
         home.apply()
@@ -166,14 +150,14 @@ def test_an_edit_that_loses_a_setting_is_never_put_in_place(home: Home) -> None:
 
 
 def test_somebody_elses_edit_is_not_overwritten(home: Home) -> None:
-    home.fault("somebody-edits", str(home.directory / "main.cf"))
+    home.postfix.victim = home.directory / "main.cf"
     with pytest.raises(PostfixError, match=re.escape("was changed by somebody else in the meantime")):
         home.apply()
     assert home.main_cf == f"{MAIN}biff = no\n"
 
 
 def test_a_postfix_that_dies_of_its_reload_is_reported_and_the_reload_stays_owed(home: Home) -> None:
-    home.fault("reload-kills")
+    home.postfix.faults.add("reload-kills")
     with pytest.raises(PostfixError, match=re.escape("Postfix ended when it was reloaded; its log tells why")):
         home.apply()
     assert (home.directory / ".dane-reload-pending").exists()
@@ -183,11 +167,11 @@ def test_a_reload_that_a_killed_run_owed_is_made_up_for(home: Home) -> None:
     home.apply()
     (home.directory / ".dane-reload-pending").touch()
     assert home.apply(dry_run=True).reloaded
-    home.calls()
+    home.postfix.calls()
     change = home.apply()
     assert change.changed
     assert change.reloaded
-    assert "postfix reload" in home.calls()
+    assert "postfix reload" in home.postfix.calls()
     assert not home.apply().changed
 
 
@@ -270,7 +254,7 @@ def domains_added(home: Home, main: str) -> str:
 
 
 def test_domains_that_are_received_already_are_not_added(home: Home) -> None:
-    table, names = home.programs / "table", home.programs / "names"
+    table, names = home.directory.parent / "table", home.directory.parent / "names"
     table.write_text("two.example OK\n")
     names.write_text("two.example\n")
     added = "$myhostname, localhost.$mydomain, localhost"
@@ -289,9 +273,8 @@ def test_a_domain_table_that_cannot_be_asked_stops_the_run(home: Home) -> None:
 
 
 def test_an_instance_by_name(home: Home) -> None:
-    (home.programs / "out").symlink_to(home.directory)
     request = Request(wishes=Wishes(), instance="postfix-out", accept=frozenset({"relayhost"}))
-    assert apply(request, today=TODAY, dry_run=False).state.directory == str(home.programs / "out")
+    assert apply(request, today=TODAY, dry_run=False).state.directory == str(home.directory)
     message = "instance: Postfix has no instance 'x' here; postmulti -l lists -, postfix-out"
     with pytest.raises(InvalidInput, match=re.escape(message)):
         apply(Request(wishes=Wishes(), instance="x"), today=TODAY, dry_run=False)
@@ -314,8 +297,7 @@ def test_without_postfix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_postfix_that_is_too_old(home: Home) -> None:
-    defaults = (home.programs / "defaults").read_text()
-    (home.programs / "defaults").write_text(defaults.replace("3.10.13", "3.4.23"))
+    home.postfix.defaults = {**home.postfix.defaults, "mail_version": "3.4.23"}
     with pytest.raises(PostfixError, match=re.escape("Postfix 3.4.23 is too old")):
         home.apply()
 
@@ -376,3 +358,62 @@ def test_two_keys_of_one_algorithm_are_refused(home: Home, chains: Path, tmp_pat
     other = make_chain(tmp_path, "other.pem", "ec")
     with pytest.raises(InvalidCertificate, match="both hold an ECDSA key"):
         home.apply(chain_files=(f"{chains}/ecdsa.pem", str(other)))
+
+
+# --- a kill at every step ---
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that the code does on errors happens."""
+
+
+STEPS: t.Final = 24  # more than the steps of a run, so that the last ones are not hit
+
+
+def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[str]:
+    """Have everything that leaves a trace outside of the process raise Killed before its `step`-th time."""
+    done: list[str] = []
+
+    def deadly(name: str, function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def wrapper(*arguments: t.Any, **options: t.Any) -> t.Any:  # noqa: ANN401  # stands for any function
+            if len(done) == step:
+                raise Killed
+            done.append(name)
+            return function(*arguments, **options)
+
+        return wrapper
+
+    patch.setattr(_postconf, "_run", deadly("run", _postconf._run))
+    for name in ("replace", "unlink", "touch"):
+        patch.setattr(Path, name, deadly(name, getattr(Path, name)))
+    patch.setattr(os, "fsync", deadly("fsync", os.fsync))
+    return done
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("backwards", [False, True], ids=["policies come", "policies go"])
+def test_a_kill_leaves_a_valid_configuration_and_the_next_run_goes_on(home: Home, step: int, backwards: bool) -> None:
+    policies = (Policy("example.org", "may"),)
+    first: dict[str, t.Any] = {"policies": policies if backwards else ()}
+    second: dict[str, t.Any] = {"policies": () if backwards else policies, "security_level": "dane-only"}
+    home.apply(**second)
+    wanted = home.files()
+    home.apply(**first)
+    before = home.main_cf
+    home.postfix.calls()
+    with pytest.MonkeyPatch.context() as patch:
+        done = kill_at(step, patch)
+        try:
+            home.apply(**second)
+        except Killed:
+            assert step < STEPS
+        else:
+            assert len(done) <= step < STEPS
+    main_cf, table = home.main_cf, home.directory / "dane_policy"
+    assert main_cf in {before, wanted["main.cf"]}
+    assert f"texthash:{table}" not in main_cf or table.exists()
+    reloaded = "postfix reload" in home.postfix.calls()
+    home.apply(**second)
+    assert home.files() == wanted
+    assert reloaded or "postfix reload" in home.postfix.calls()
+    assert not home.apply(**second).changed
