@@ -1,0 +1,229 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Adapter to Postfix's alias tables: what is configured, what they hold, and building them anew.
+
+The only caller of postalias and newaliases. Whether a table agrees with its text is judged by Postfix itself: it builds
+a second one from the text, in a scratch directory, and the two are listed and compared.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._errors import InvalidInput, PostfixError, PostfixMissing
+from ._postfix import parse_parameters, split_list
+
+__all__ = ["SUFFIXES", "AliasSettings", "Table", "Verdict", "in_table", "judge", "read_settings", "rebuild", "tables"]
+
+SUFFIXES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    "hash": (".db",),
+    "btree": (".db",),
+    "lmdb": (".lmdb",),
+    "cdb": (".cdb",),
+    "dbm": (".dir", ".pag"),
+    "sdbm": (".dir", ".pag"),
+}
+"""Types of tables that newaliases builds, and the files that it builds beside the text (DATABASE_README)."""
+
+# postalias adds these by itself; they change with each build, or with the host's name.
+_OWN_KEYS: t.Final = ("YP_LAST_MODIFIED:", "YP_MASTER_NAME:", "@:")
+_TIMEOUT: t.Final = 120.0
+_PARAMETERS: t.Final = (
+    "alias_database",
+    "alias_maps",
+    "default_database_type",
+    "fallback_transport",
+    "fallback_transport_maps",
+    "local_transport",
+    "luser_relay",
+    "mailbox_transport",
+    "mailbox_transport_maps",
+    "mydestination",
+    "myorigin",
+    "recipient_delimiter",
+)
+
+# With any of these, local(8) does not return mail to a name without an account.
+_CATCHING: t.Final = (
+    "fallback_transport",
+    "fallback_transport_maps",
+    "luser_relay",
+    "mailbox_transport",
+    "mailbox_transport_maps",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A lookup table by type and name, ``hash:/etc/aliases``."""
+
+    type: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.name}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold it."""
+        return tuple(Path(self.name + suffix) for suffix in SUFFIXES.get(self.type, ()))
+
+
+@dataclass(frozen=True)
+class AliasSettings:
+    """Postfix's parameters around aliases, expanded."""
+
+    values: t.Mapping[str, str]
+
+    @property
+    def databases(self) -> tuple[Table, ...]:
+        """What newaliases builds (alias_database)."""
+        return tables(self.values["alias_database"], self.values["default_database_type"])
+
+    @property
+    def maps(self) -> tuple[Table, ...]:
+        """Where local(8) looks names up, in order (alias_maps); whether through proxymap(8) makes no difference."""
+        return tables(self.values["alias_maps"], self.values["default_database_type"])
+
+    @property
+    def delivers_unknown(self) -> bool:
+        """Whether mail to a name without an account may still be delivered."""
+        return any(self.values[name] for name in _CATCHING) or not self.values["local_transport"].startswith("local")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a table must be built anew (None: it need not), and what postalias says of the text."""
+
+    reason: str | None
+    complaints: tuple[str, ...] = ()
+
+
+def tables(value: str, default_type: str) -> tuple[Table, ...]:
+    """The tables of a parameter such as alias_maps."""
+    found = []
+    for item in split_list(value):
+        kind, colon, name = item.removeprefix("proxy:").partition(":")
+        found.append(Table(kind, name) if colon else Table(default_type, item))
+    return tuple(found)
+
+
+def read_settings() -> AliasSettings:
+    """Ask postconf. Raises PostfixMissing, PostfixError."""
+    values = parse_parameters(_output("postconf", "-x", *_PARAMETERS))
+    if values["myorigin"].startswith("/"):
+        try:
+            values["myorigin"] = Path(values["myorigin"]).read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            msg = f"myorigin names the file {values['myorigin']}, which cannot be read: {exc}"
+            raise PostfixError(msg) from exc
+    return AliasSettings(values)
+
+
+def in_table(key: str, table: Table) -> str | None:
+    """The value of a key, as ``postmap -q`` finds it; None where it is not there. Raises PostfixError."""
+    done = _run("postmap", "-q", key, str(table))
+    if done.returncode != 0 and done.stderr.strip():
+        msg = f"{table} cannot be asked for {key}: {done.stderr.strip().splitlines()[-1]}"
+        raise PostfixError(msg)
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+
+
+def judge(table: Table, text: bytes) -> Verdict:
+    """Whether a table is what Postfix would build of ``text``, the content of its text file.
+
+    Raises InvalidInput for a type of table that newaliases does not build, PostfixError where Postfix cannot build it.
+    """
+    if table.type not in SUFFIXES:
+        msg = (
+            f"alias_database names {table}, and {table.type} is no type of table that newaliases builds; "
+            f"use one of {', '.join(SUFFIXES)}"
+        )
+        raise InvalidInput(msg)
+    with tempfile.TemporaryDirectory(prefix="dane-aliases-") as directory:
+        scratch = Table(table.type, str(Path(directory, "aliases")))
+        Path(scratch.name).write_bytes(text)
+        done = _run("postalias", str(scratch))
+        complaints = tuple(line.replace(scratch.name, table.name) for line in done.stderr.splitlines() if line)
+        if done.returncode != 0:
+            msg = f"Postfix cannot build {table}: {'; '.join(complaints)}"
+            raise PostfixError(msg)
+        return Verdict(_reason(table, scratch), complaints)
+
+
+def _reason(table: Table, scratch: Table) -> str | None:
+    if not all(file.is_file() for file in table.files):
+        return "it is missing"
+    if _listed(table) != _listed(scratch):
+        return "it does not hold what the text says"
+    try:
+        text_time = Path(table.name).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    if min(file.stat().st_mtime_ns for file in table.files) < text_time:
+        return "it is older than the text"
+    return None
+
+
+def _listed(table: Table) -> list[str] | list[bytes]:
+    """Every key and value of a table or, of a type that cannot be listed, its files."""
+    done = _run("postalias", "-s", str(table))
+    if done.returncode != 0:
+        return [file.read_bytes() for file in table.files]
+    return sorted(line for line in done.stdout.splitlines() if not line.startswith(_OWN_KEYS))
+
+
+def rebuild() -> None:
+    """Run newaliases. Raises PostfixError with what it said."""
+    done = _run("newaliases")
+    if done.returncode != 0:
+        msg = f"newaliases failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        raise PostfixError(msg)
+
+
+def _output(*command: str) -> str:
+    done = _run(*command)
+    if done.returncode != 0:
+        msg = f"{' '.join(command[:3])} failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        raise PostfixError(msg)
+    return done.stdout
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin"
+    # Debian's other mail servers have a newaliases of their own, so Postfix is known by postconf.
+    if not shutil.which("postconf", path=path):
+        msg = (
+            "Postfix is not installed on this host: there is no postconf. Run the role mailsec.dane.postfix_dane "
+            "first, or install the Debian package postfix"
+        )
+        raise PostfixMissing(msg)
+    try:
+        return subprocess.run(
+            command,
+            env={"PATH": path, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except FileNotFoundError as exc:
+        msg = (
+            f"There is no {command[0]} on this host, though Postfix is installed; reinstall the Debian package postfix"
+        )
+        raise PostfixError(msg) from exc
+    except subprocess.TimeoutExpired as exc:
+        msg = f"{' '.join(command[:3])} did not end within {_TIMEOUT:.0f} s"
+        raise PostfixError(msg) from exc

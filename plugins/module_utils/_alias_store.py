@@ -1,0 +1,144 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The alias file and the tables that are built from it change together, or not at all."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._alias_databases import AliasSettings, Table, judge, rebuild
+from ._durable import Access, replace_file
+from ._errors import InvalidInput, PostfixError
+
+__all__ = ["AliasStore", "Change", "refuse_unread"]
+
+_NEW_FILE: t.Final = Access(0o644)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has to be done, or was."""
+
+    before: bytes
+    after: bytes
+    outdated: tuple[tuple[Table, str], ...]
+    """The tables that newaliases must build, each with the reason."""
+    complaints: tuple[str, ...]
+
+    @property
+    def needed(self) -> bool:
+        return self.before != self.after or bool(self.outdated)
+
+
+def refuse_unread(settings: AliasSettings, path: str) -> None:
+    """Raise InvalidInput unless newaliases builds a table of ``path`` and local(8) looks names up in it."""
+    read = [table for table in settings.maps if table.name == path]
+    built = [table for table in settings.databases if table.name == path]
+    if not read:
+        msg = (
+            f"Postfix does not look for aliases in {path}: alias_maps is {settings.values['alias_maps'] or '(empty)'}. "
+            f"Set alias_maps = {settings.values['default_database_type']}:{path}, or give the path that is in use"
+        )
+        raise InvalidInput(msg)
+    if not any(table in built for table in read):
+        msg = (
+            f"newaliases does not build what Postfix reads: alias_maps has {read[0]}, and alias_database is "
+            f"{settings.values['alias_database'] or '(empty)'}. Set alias_database = {read[0]}"
+        )
+        raise InvalidInput(msg)
+
+
+class AliasStore:
+    """One alias file with its tables."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # A symbolic link is kept: what it points to is replaced.
+        self._file = Path(path).resolve()
+
+    def read(self) -> bytes:
+        """The text; empty where there is no file yet. Raises InvalidInput."""
+        try:
+            return self._file.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as exc:
+            msg = f"{self._path} cannot be read: {exc}"
+            raise InvalidInput(msg) from exc
+
+    def plan(self, before: bytes, after: bytes, settings: AliasSettings | None) -> Change:
+        """What must be done for ``after``. Without ``settings`` (no Postfix yet) tables are not looked at.
+
+        Raises InvalidInput, PostfixError.
+        """
+        outdated = []
+        complaints: list[str] = []
+        for table in settings.databases if settings else ():
+            verdict = judge(table, after if table.name == self._path else _text(table))
+            complaints.extend(verdict.complaints)
+            if verdict.reason:
+                outdated.append((table, verdict.reason))
+            elif table.name == self._path and before != after:
+                outdated.append((table, "the text changes"))
+        return Change(before, after, tuple(outdated), tuple(complaints))
+
+    def apply(self, change: Change, settings: AliasSettings) -> None:
+        """Write the text and have newaliases build the tables; where that fails, put all back. Raises PostfixError."""
+        paths = [self._file, *(file for table in settings.databases for file in table.files)]
+        saved = {path: _Saved.of(path) for path in paths}
+        if saved[self._file].content != (change.before if self._file.exists() else None):
+            msg = f"{self._path} was changed by somebody else in the meantime; nothing was written, run again"
+            raise PostfixError(msg)
+        try:
+            if change.before != change.after:
+                replace_file(self._file, change.after, saved[self._file].access)
+            rebuild()
+            _confirm(settings)
+        except (OSError, PostfixError) as exc:
+            for path, former in saved.items():
+                former.restore(path)
+            msg = f"{exc}. The aliases and their tables were put back as they were"
+            raise PostfixError(msg) from exc
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A file as it was, None where there was none."""
+
+    content: bytes | None
+    access: Access
+
+    @classmethod
+    def of(cls, path: Path) -> _Saved:
+        try:
+            status = path.stat()
+            return cls(path.read_bytes(), Access(status.st_mode & 0o7777, status.st_uid, status.st_gid))
+        except FileNotFoundError:
+            return cls(None, _NEW_FILE)
+
+    def restore(self, path: Path) -> None:
+        if self.content is None:
+            path.unlink(missing_ok=True)
+        elif self != _Saved.of(path):
+            replace_file(path, self.content, self.access)
+
+
+def _confirm(settings: AliasSettings) -> None:
+    for table in settings.databases:
+        if reason := judge(table, _text(table)).reason:
+            msg = f"newaliases ran, and {table} is still not right: {reason}"
+            raise PostfixError(msg)
+
+
+def _text(table: Table) -> bytes:
+    try:
+        return Path(table.name).read_bytes()
+    except OSError as exc:
+        msg = f"alias_database names {table}, and its text cannot be read: {exc}"
+        raise PostfixError(msg) from exc
