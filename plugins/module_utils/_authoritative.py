@@ -31,7 +31,7 @@ from ._tlsa import TlsaRecord
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Server", "ServerAnswer", "ask_servers", "servers_of", "zone_of"]
+__all__ = ["Server", "ServerAnswer", "ask_servers", "host_of", "servers_of", "zone_of"]
 
 THREADS: t.Final = 16
 
@@ -72,6 +72,13 @@ class ServerAnswer:
     error: str | None = None
 
 
+def host_of(name: str) -> str:
+    """`name` without the leading labels that begin with an underscore; all of it if there are no others."""
+    labels = name.split(".")
+    first = next((index for index, label in enumerate(labels) if not label.startswith("_")), 0)
+    return ".".join(labels[first:])
+
+
 def zone_of(resolver: Resolver, name: str) -> str:
     """The zone that the host of `name` is in. Raises LookupFailed.
 
@@ -80,13 +87,12 @@ def zone_of(resolver: Resolver, name: str) -> str:
     learns that there are no records, and hides them once they are there. So the signer of the host's address is taken
     for the zone; only without it a SOA is looked for. If the labels with underscores are delegated, the servers say so.
     """
-    labels = name.split(".")
-    first = next((index for index, label in enumerate(labels) if not label.startswith("_")), 0)
-    host = ".".join(labels[first:])
+    host = host_of(name)
     address = resolver.lookup(host, "A")
     if address.signer is not None and not address.cname_chain:
         return address.signer
-    for start in range(first, len(labels)):
+    labels = host.split(".")
+    for start in range(len(labels)):
         candidate = ".".join(labels[start:])
         answer = resolver.lookup(candidate, "SOA")
         if answer.status is Status.FOUND and not answer.cname_chain:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ._authoritative import Server, ServerAnswer, ask_servers, servers_of, zone_of
+from ._authoritative import Server, ServerAnswer, ask_servers, host_of, servers_of, zone_of
 from ._errors import LookupFailed
 from ._publication import State
 from ._resolver import Resolver, Status
@@ -60,6 +60,7 @@ class Observer:
     port: int = 53
     servers: tuple[str, ...] = ()
     _known: dict[str, tuple[Server, ...]] = field(default_factory=dict)
+    _zones: dict[str, str] = field(default_factory=dict)
 
     def look(self, name: str) -> tuple[Served, ...]:
         """What is served at `name`, then at the target of its alias, and so on: the last has the records.
@@ -79,7 +80,7 @@ class Observer:
         if self.servers:
             given = tuple(Server(address, address, self.port) for address in self.servers)
             return Served(name, "", ask_servers(given, name, self.timeout))
-        zone = zone_of(self.resolver, name)
+        zone = self._zone(name)
         while True:
             answers = ask_servers(self._servers(zone), name, self.timeout)
             below = next((answer.delegated for answer in answers if answer.delegated), None)
@@ -88,6 +89,12 @@ class Observer:
             if not below.endswith(f".{zone}"):
                 raise LookupFailed(f"The servers of {zone} refer {name} to {below}, which is not below")
             zone = below
+
+    def _zone(self, name: str) -> str:
+        host = host_of(name)
+        if host not in self._zones:
+            self._zones[host] = zone_of(self.resolver, name)
+        return self._zones[host]
 
     def _servers(self, zone: str) -> tuple[Server, ...]:
         if zone not in self._known:

@@ -272,7 +272,7 @@ def wait(options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
         "looks": waited.looks,
         "rrsets": rrsets,
     }
-    found = [problem for rrset in rrsets for problem in rrset["problems"]]
+    found = list(dict.fromkeys(problem for rrset in rrsets for problem in rrset["problems"]))
     if found and not check_mode:
         result["failed_msg"] = (
             f"Not every name server serves what it should after {waited.elapsed:.0f} s:\n" + "\n".join(found)
