@@ -26,6 +26,7 @@ from ._errors import LookupFailed
 from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable
 from ._sigalgs import KeyAlgorithm
 from ._starttls import Endpoint, Limits, Outcome, Prober
+from ._tlsa_wire import accept_any_digest_length
 from ._verdicts import Cause, Verdict, reason, worst
 from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
 
@@ -88,6 +89,7 @@ def verify(
 ) -> Report:
     """Look at the SMTP port of every MX host of `domains`, and at `targets`. Raises ProbeImpossible."""
     settings = settings or Settings()
+    accept_any_digest_length()
     names = [name for name in domains if not is_address_literal(name)]
     literals = [name for name in domains if is_address_literal(name)]
     doubt = _resolver_doubt(resolver, settings)

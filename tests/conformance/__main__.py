@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -48,6 +49,7 @@ DELIVERY: t.Final = {
 
 def main() -> int:
     """Run everything; return the exit status."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that closes after TLS
     lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
     lifecycle.up(lab, topology.chosen_hosts(["sender12"]))
     cases = read_cases()

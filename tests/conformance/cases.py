@@ -33,14 +33,15 @@ class Case:
 
     @property
     def zone(self) -> str:
-        """The zone that the mail domain is in."""
-        return {"unsigned-mx": "unsigned.example", "bogus-mx": "bogus.example"}.get(self.dns[0], "one.example")
+        """The zone that the mail domain is in: not that of the hosts, as BIND refuses MX records that it finds bad."""
+        return {"unsigned-mx": "unsigned.example", "bogus-mx": "bogus.example"}.get(self.dns[0], "two.example")
 
     @property
     def host_zone(self) -> str:
         """The zone that the MX host is in."""
         return {
             "unsigned-host": "unsigned.example",
+            "no-address": "unsigned.example",
             "island-host": "island.example",
             "bogus-host": "bogus.example",
             "bogus-mx": "bogus.example",

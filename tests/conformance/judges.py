@@ -28,11 +28,12 @@ postsuper -d ALL >/dev/null 2>&1; : > /var/log/mail.log
 while read -r to; do printf 'Subject: case\\n\\nx\\n' | sendmail -f '' "$to"; done
 """
 _SEND_EXIM: t.Final = """
-: > /var/log/exim4/mainlog
+rm -f /var/log/exim4/mainlog
 while read -r to; do
     printf 'Subject: case\\n\\nx\\n' > /tmp/message
-    timeout 60 exim4 -odf -f '<>' "$to" < /tmp/message 2>/dev/null
+    timeout 60 exim4 -odf -f '<>' "$to" < /tmp/message 2>>/tmp/said
 done
+test -s /var/log/exim4/mainlog || cat /tmp/said
 """
 _TLS: t.Final = re.compile(r"/smtp\[(\d+)\]: (\w+) TLS connection (?:established|reused) to (\S+?\[[^\]]+\]:\d+)")
 _OUTCOME: t.Final = re.compile(r"/smtp\[(\d+)\]: \w+: to=<x@([^>]+)>, relay=([^,]+),.* status=(\w+) (.*)")
@@ -88,7 +89,7 @@ def exim_deliveries(container: str, cases: Sequence[Case]) -> dict[str, tuple[st
 def _read_exim_log(log: str, names: dict[str, str]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for line in log.splitlines():
-        event = re.search(r" (=>|==|\*\*) x@(\S+) ?(.*)", line)
+        event = re.search(r" (=>|==|\*\*) x@([^\s:]+):? ?(.*)", line)
         if not event or event[2] not in names:
             continue
         sign, rest = event[1], event[3]
@@ -110,7 +111,7 @@ def openssl_verdicts(
     lines = []
     for case in cases:
         records = [record for record in tlsa_records(case) if unusable_reason(record) is None]
-        if records and case.server in ("ok", "tls12", "tls13", "sni"):
+        if records and case.dns == ("signed",) and case.server in ("ok", "tls12", "tls13", "sni"):
             rdata = " ".join(f"-dane_tlsa_rrdata '{record.to_text()}'" for record in records)
             lines.append(
                 f"echo '@ {case.name}'; timeout 20 openssl s_client -starttls smtp -connect {address(case)}:25 "

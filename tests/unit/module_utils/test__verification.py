@@ -11,6 +11,7 @@ import re
 import time
 import typing as t
 
+import dns.rdata
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _verification as verification
 from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
@@ -219,3 +220,10 @@ def test_dead_addresses_are_waited_for_together(monkeypatch: pytest.MonkeyPatch)
     assert {row.verdict for row in report.endpoints} == {Verdict.UNREACHABLE}
     assert len(report.endpoints) == 200
     assert time.monotonic() - began < 2.5
+
+
+def test_a_digest_of_the_wrong_length_does_not_hide_the_answer_that_holds_it(both_keys: int) -> None:
+    look(DictionaryDns({"mx.example A": ["127.0.0.1"]}), targets=[HostTarget("mx.example", both_keys, Starttls.SMTP)])
+    wire = bytes((3, 1, 1)) + b"short"
+    rdata = dns.rdata.from_wire("IN", "TLSA", wire, 0, len(wire))
+    assert rdata.to_text() == "3 1 1 73686f7274"
