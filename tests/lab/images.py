@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 Image = tuple[Flavour, Suite]
 
 _BASE_PACKAGES = (
-    "adduser,ca-certificates,dbus,iproute2,iputils-ping,netbase,procps,python3,python3-apt,systemd,systemd-sysv,tzdata"
+    "adduser,ca-certificates,dbus,iproute2,iputils-ping,netbase,openssh-server,procps,python3,python3-apt,systemd,"
+    "systemd-sysv,tzdata"
 )
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/doc/*/examples/*")
 _MASKED = "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer"
@@ -47,7 +48,7 @@ MANAGED_PACKAGES = (
 _SERVICE_PACKAGES = (
     "bind9 bind9-dnsutils bind9-utils knot knot-dnsutils unbound postfix openssl nftables python3-dnspython"
 )
-_SERVICES = "named bind9 knot unbound unbound-resolvconf postfix nftables"
+_SERVICES = "named bind9 knot unbound unbound-resolvconf postfix nftables ssh"
 
 _BUILDER = "dane-lab-build-"
 

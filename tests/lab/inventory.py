@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lab.files import write_whole
-from lab.machine import podman_wrapper
 from lab.mailhosts import root_hints, trust_anchor
 from lab.nameservers import UPDATE_KEY
 from lab.topology import HOSTS, Kind
@@ -30,18 +29,25 @@ def path(lab: Lab) -> Path:
 
 
 def write(lab: Lab, secrets: Secrets, running: Iterable[Host]) -> bool:
-    """Write the inventory of the managed hosts that are running; return whether it changed."""
-    inventory = content(lab, secrets, [host for host in running if host.kind is Kind.MANAGED], str(podman_wrapper()))
-    return write_whole(path(lab), "---\n" + yaml.safe_dump(inventory, sort_keys=False), mode=0o600)
+    """Write the inventory of the managed hosts that are running, and what SSH needs; return whether it changed."""
+    managed = [host for host in running if host.kind is Kind.MANAGED]
+    known_hosts = "".join(f"{lab.ipv4(host)} {secrets.ssh_host.public}\n" for host in managed)
+    inventory = yaml.safe_dump(content(lab, secrets, managed), sort_keys=False)
+    changed = [
+        write_whole(lab.directory / "administrator", secrets.administrator.private, mode=0o600),
+        write_whole(lab.directory / "known_hosts", known_hosts),
+        write_whole(path(lab), f"---\n{inventory}", mode=0o600),
+    ]
+    return any(changed)
 
 
-def content(lab: Lab, secrets: Secrets, managed: Iterable[Host], podman_executable: str) -> dict[str, Any]:
+def content(lab: Lab, secrets: Secrets, managed: Iterable[Host]) -> dict[str, Any]:
     """Return the inventory as data."""
     primary = next(host for host in HOSTS if host.kind is Kind.PRIMARY)
     return {
         "mail": {
             "hosts": {
-                host.fqdn: {"ansible_host": lab.container(host), "dane_domains": [host.mail_domain]} for host in managed
+                host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]} for host in managed
             },
             "vars": {
                 "dane_ports": [25],
@@ -58,9 +64,11 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host], podman_executab
                 "unbound_resolver_root_hints": root_hints(lab),
                 "unbound_resolver_proof_names": [".", "example.", "sender.example."],
                 "unbound_resolver_proof_bogus_names": ["bogus.example."],
-                "ansible_connection": "containers.podman.podman",
                 "ansible_user": "root",
-                "ansible_podman_executable": podman_executable,
+                "ansible_ssh_private_key_file": str(lab.directory / "administrator"),
+                "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab.directory / 'known_hosts'}",
+                "ansible_ssh_pipelining": True,
+                "ansible_ssh_retries": 3,  # a host may have been made anew since the last task
                 "ansible_python_interpreter": "/usr/bin/python3",
             },
         }

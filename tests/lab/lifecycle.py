@@ -197,7 +197,7 @@ def _plans(lab: Lab, hosts: Sequence[Host], secrets: Secrets) -> list[Plan]:
             case Kind.SENDER:
                 files += sender_files(lab, host, secrets)
             case Kind.MANAGED:
-                files += managed_files(machine.outer_resolvers(), bare=lab.bare)
+                files += managed_files(secrets, machine.outer_resolvers(), bare=lab.bare)
         plans.append(Plan(host, images.reference(_flavour(lab, host), host.suite), tuple(files)))
     return plans
 

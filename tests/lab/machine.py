@@ -25,6 +25,7 @@ PACKAGES = {
     "iptables": "iptables",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "ssh": "openssh-client",
     "/usr/lib/podman/netavark": "netavark",
     "/usr/share/keyrings/debian-archive-trixie-stable.gpg": "debian-archive-keyring",
 }

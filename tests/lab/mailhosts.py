@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lab.topology import Host, Lab
 
 _LOCALHOST = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+# Without PAM: its session modules want privileges that containers lack. Without DNS: the lab breaks it on purpose.
+_SSHD = "HostKey /etc/ssh/lab_host_key\nPermitRootLogin prohibit-password\nUsePAM no\nUseDNS no\nMaxStartups 100\n"
 _VALIDATING = "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
 
 
@@ -39,13 +41,18 @@ def common_files() -> list[ContainerFile]:
     return [ContainerFile("/etc/hosts", _LOCALHOST)]
 
 
-def managed_files(outer_resolvers: list[str], *, bare: bool) -> list[ContainerFile]:
-    """Return the files of a managed host: the outer resolver for apt until the roles take over.
+def managed_files(secrets: Secrets, outer_resolvers: list[str], *, bare: bool) -> list[ContainerFile]:
+    """Return the files of a managed host: the administrator's access, the outer resolver until the roles take over.
 
     The stamp says that the image's apt lists are fresh; a bare image has none.
     """
     resolv_conf = "".join(f"nameserver {address}\n" for address in outer_resolvers)
-    files = [ContainerFile("/etc/resolv.conf", resolv_conf, volatile=True)]
+    files = [
+        ContainerFile("/etc/resolv.conf", resolv_conf, volatile=True),
+        ContainerFile("/root/.ssh/authorized_keys", f"{secrets.administrator.public}\n", mode=0o600),
+        ContainerFile("/etc/ssh/lab_host_key", secrets.ssh_host.private, mode=0o600),
+        ContainerFile("/etc/ssh/sshd_config.d/lab.conf", _SSHD),
+    ]
     if not bare:
         files.append(ContainerFile("/var/lib/apt/periodic/update-success-stamp"))
     return files

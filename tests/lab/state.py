@@ -21,7 +21,7 @@ import dns.dnssec
 import dns.name
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 from dns.dnssectypes import Algorithm
 
@@ -65,13 +65,26 @@ class ServerCertificate:
 
 
 @dataclass(frozen=True)
+class SshKey:
+    """An SSH key: the private half in OpenSSH's own format, the public half as one line."""
+
+    private: str
+    public: str
+
+
+@dataclass(frozen=True)
 class Secrets:
-    """What a lab keeps for its lifetime: zone keys by zone name, TSIG secrets (base64), certificates by host name."""
+    """What a lab keeps for its lifetime: zone keys by zone name, TSIG secrets (base64), certificates by host name.
+
+    ``administrator`` may log in to the managed hosts, which all have ``ssh_host`` as their own key.
+    """
 
     zone_keys: dict[str, ZoneKey]
     update_secret: str
     transfer_secret: str
     certificates: dict[str, ServerCertificate]
+    administrator: SshKey
+    ssh_host: SshKey
 
 
 @contextlib.contextmanager
@@ -122,6 +135,8 @@ def _parse(text: str) -> Secrets:
         update_secret=raw["update_secret"],
         transfer_secret=raw["transfer_secret"],
         certificates={name: ServerCertificate(**item) for name, item in raw["certificates"].items()},
+        administrator=SshKey(**raw["administrator"]),
+        ssh_host=SshKey(**raw["ssh_host"]),
     )
 
 
@@ -131,7 +146,18 @@ def _make() -> Secrets:
         update_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
         transfer_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
         certificates={host.fqdn: _certificate(host.fqdn) for host in HOSTS if host.kind is Kind.SENDER},
+        administrator=_ssh_key(),
+        ssh_host=_ssh_key(),
     )
+
+
+def _ssh_key() -> SshKey:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return SshKey(private.decode(), public.decode())
 
 
 def _zone_key(zone: str) -> ZoneKey:
