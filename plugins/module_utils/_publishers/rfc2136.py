@@ -172,7 +172,7 @@ class Rfc2136Publisher(Publisher):
                 self._send(message)
 
     def _send(self, message: dns.message.Message) -> None:
-        records = sum(message.section_count(section) for section in message.sections)
+        records = sum(max(1, len(rrset)) for section in message.sections for rrset in section)
         tcp = self._tcp or records > UDP_RECORDS or len(message.to_wire()) > UDP_SIZE
         answer = exchange(message, self._reached(), self._port, self._timeout, tcp=tcp)
         rcode = answer.rcode()

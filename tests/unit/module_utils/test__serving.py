@@ -8,6 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+import dns.rdatatype
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._authoritative import (
     Server,
@@ -61,7 +62,7 @@ class Table(Resolver):
 
 def authoritative(query: Message, *, tlsa: tuple[str, ...] = (LINE,), parent: str = "NOERROR") -> Reply:
     """A server of example.org with records at NAME and nothing else."""
-    asked, rdtype = str(query.question[0].name).rstrip(".").lower(), query.question[0].rdtype.name
+    asked, rdtype = str(query.question[0].name).rstrip(".").lower(), dns.rdatatype.to_text(query.question[0].rdtype)
     if asked == NAME and rdtype == "TLSA" and tlsa:
         return reply(query, *tlsa)
     if asked == NAME.partition(".")[2]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+import dns.rdatatype
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_record_info, tlsa_wanted_info, wait_for_tlsa
@@ -36,7 +37,7 @@ def run(capsys: pytest.CaptureFixture[str], main: Callable[[], None], options: d
 
 def serve(query: Message, _transport: str) -> Reply:
     """One server that is resolver and authority at once; it has RECORD at NAME."""
-    asked, rdtype = query.question[0].name.to_text(), query.question[0].rdtype.name
+    asked, rdtype = query.question[0].name.to_text(), dns.rdatatype.to_text(query.question[0].rdtype)
     if (asked, rdtype) == (f"{NAME}.", "TLSA"):
         return reply(query, f"{NAME}. 300 IN TLSA {RECORD}", flags="QR AA RA AD")
     return reply(query, authority=(SOA,))
