@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._alias_databases import AliasSettings, Table, judge, rebuild
+from ._alias_databases import SUFFIXES, AliasSettings, Table, judge, rebuild
 from ._durable import Access, replace_file
 from ._errors import InvalidInput, PostfixError
 
@@ -38,6 +38,12 @@ class Change:
 
 def refuse_unread(settings: AliasSettings, path: str) -> None:
     """Raise InvalidInput unless newaliases builds a table of ``path`` and local(8) looks names up in it."""
+    if unfit := [table for table in settings.databases if table.type not in SUFFIXES]:
+        msg = (
+            f"alias_database names {unfit[0]}, and {unfit[0].type} is no type of table that newaliases builds; "
+            f"use one of {', '.join(SUFFIXES)}"
+        )
+        raise InvalidInput(msg)
     read = [table for table in settings.maps if table.name == path]
     built = [table for table in settings.databases if table.name == path]
     if not read:

@@ -135,6 +135,9 @@ def edited(text: str, settings: Mapping[str, str], additions: Mapping[str, str],
 
 
 def _refuse_unreadable(name: str, value: str) -> None:
+    if "@" in name:
+        msg = f"{name!r} cannot be an alias: an alias has no domain, it is for every domain in mydestination"
+        raise InvalidInput(msg)
     line = f"{quoted_name(name)}: {value}"
     found = None if "\n" in line or "\0" in line else _alias(line, (1,))
     if not isinstance(found, Alias) or found.name != fold(name) or not found.destinations:

@@ -1,0 +1,155 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_routes import Host, Survey, survey
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import destinations
+from ansible_collections.mailsec.dane.plugins.module_utils._aliases import parse
+
+ACCOUNTS: t.Final = ("root", "bob")
+FILES: t.Final = {"/list": "bob\na@elsewhere.example\n", "/empty": "", "/self": ":include:/self\nbob", "/loop": "list"}
+
+
+def look(
+    text: str,
+    *required: str,
+    others: t.Mapping[str, str] | None = None,
+    here: tuple[str | None, ...] = (None, "here.example"),
+    delimiters: str = "",
+) -> Survey:
+    tables = others or {}
+    host = Host(
+        aliases=parse(text).effective,
+        other_alias=lambda name: destinations(tables[name]) if name in tables else None,
+        is_here=lambda domain: domain in here,
+        has_account=lambda name: name in ACCOUNTS,
+        included=lambda path: destinations(FILES[path]) if path in FILES else None,
+        delimiters=delimiters,
+    )
+    return survey(required, host)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "root: a@elsewhere.example\npostmaster: root\n",
+        "root: bob\npostmaster: ROOT@Here.Example\n",
+        "root: bob\npostmaster: root, a@elsewhere.example\n",
+        "root: |/bin/store\npostmaster: root\n",
+        "root: /var/mail/archive\npostmaster: root\n",
+        "root: :include:/list\npostmaster: root\n",
+        "root: :include:/self\npostmaster: root\n",
+        "root: bob, /dev/null\npostmaster: root\n",
+        "root: a@elsewhere.example\npostmaster: root\nbob: bob, b@elsewhere.example\n",
+        "root: a@elsewhere.example\npostmaster: root\nbob: \\bob\n",
+    ],
+)
+def test_names_that_reach_somebody_are_fine(text: str) -> None:
+    assert look(text, "postmaster", "root") == Survey((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "a: b\nb: a\n",
+            "a (line 1), which leads to b (line 2), which leads to a again: that is a loop, and such mail is returned",
+        ),
+        (
+            "x: y@here.example\n# c\ny:\n z\nz: x, a@elsewhere.example\n",
+            (
+                "x (line 1), which leads to y (line 3), which leads to z (line 5), which leads to x again: "
+                "that is a loop, and such mail is returned"
+            ),
+        ),
+        ("list: :include:/list\n", ""),
+    ],
+)
+def test_loops_are_found_wherever_they_are(text: str, error: str) -> None:
+    assert look(text).errors == ((error,) if error else ())
+
+
+def test_an_include_file_takes_part_in_loops() -> None:
+    assert look("list: other\nother: :include:/loop\n").errors == (
+        (
+            "list (line 1), which leads to other (line 2), which leads to list again: "
+            "that is a loop, and such mail is returned"
+        ),
+    )
+
+
+def test_two_loops_are_two_errors_and_each_is_told_once() -> None:
+    assert len(look("a: b\nb: a\nc: d, a\nd: c, b\n").errors) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "errors"),
+    [
+        ("", ["root ends in root's own mailbox on this host, which nobody reads"]),
+        ("root: root\n", ["root (line 1) ends in root's own mailbox on this host, which nobody reads"]),
+        ("root: \\root\n", ["root (line 1) ends in root's own mailbox on this host, which nobody reads"]),
+        ("root: alice\n", ["alice is neither an alias nor an account on this host, and mail to root goes there"]),
+        (
+            "root: bob, alice@here.example\n",
+            ["alice is neither an alias nor an account on this host, and mail to root goes there"],
+        ),
+        ("root: ~/mbox\n", ["root (line 1) leads to ~/mbox, and an alias has no home directory"]),
+        ("root: :include:/none\n", ["root (line 1) leads to :include:/none, and that file cannot be read"]),
+        ("root: :include:/empty\n", ["root (line 1) leads to :include:/empty, and that file lists nobody"]),
+        ('root: ""\n', ["root (line 1) leads to nothing at all"]),
+        ("root: /dev/null\n", ["root (line 1) leads to /dev/null only, and mail to it must reach somebody"]),
+    ],
+)
+def test_a_required_name_must_reach_somebody(text: str, errors: list[str]) -> None:
+    assert list(look(text, "root").errors) == errors
+
+
+def test_an_alias_to_itself_means_the_account_and_there_must_be_one() -> None:
+    assert look("noc: noc\n", "noc").errors == (
+        "noc (line 1) leads to itself, and there is no account noc on this host",
+    )
+
+
+def test_one_dead_end_is_told_once_with_all_names_that_end_there() -> None:
+    found = look("root: alice\nabuse: root\npostmaster: root\n", "postmaster", "abuse", "root")
+    assert found.errors == (
+        "alice is neither an alias nor an account on this host, and mail to postmaster, abuse, root goes there",
+    )
+
+
+def test_other_names_that_reach_nobody_are_warnings() -> None:
+    found = look("root: bob\nold: gone\n", "root")
+    assert found == Survey((), ("gone is neither an alias nor an account on this host",))
+
+
+def test_aliases_of_other_tables_count() -> None:
+    assert look("root: lists\n", "root", others={"lists": "bob"}) == Survey((), ())
+    assert look("root: lists\n", "root", others={"lists": "root"}).errors == (
+        ("lists, which leads to root (line 1), which leads to lists again: that is a loop, and such mail is returned"),
+    )
+
+
+def test_the_file_goes_before_other_tables() -> None:
+    assert look("root: bob\n", "root", others={"root": "alice"}) == Survey((), ())
+
+
+def test_where_names_without_a_domain_leave_the_host_they_end_there() -> None:
+    assert look("postmaster: root\n", "postmaster", here=("here.example",)) == Survey((), ())
+
+
+def test_an_extension_leads_to_the_name_before_it() -> None:
+    assert look("root: bob+root@here.example\n", "root", delimiters="+-") == Survey((), ())
+    assert look("root: bob+root@here.example\n", "root").errors != ()
+    assert look("root: x+y\nx+y: bob\nx: alice\n", "root", delimiters="+") == Survey(
+        (), ("alice is neither an alias nor an account on this host",)
+    )
+
+
+def test_aliases_that_fan_out_are_followed_without_taking_forever() -> None:
+    layers = "".join(f"a{n}: a{n + 1}, b{n + 1}\nb{n}: a{n + 1}, b{n + 1}\n" for n in range(2000))
+    assert look(f"{layers}a2000: bob\nb2000: bob\n", "a0") == Survey((), ())

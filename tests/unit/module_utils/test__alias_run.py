@@ -1,0 +1,366 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module's work against stand-ins for Postfix's programs; molecule/mail_aliases has the real ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils import _alias_databases
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_run import run
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_store import AliasStore, Change
+from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, PostfixError, PostfixMissing
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._alias_databases import AliasSettings
+
+# A table is a copy of the text's lines. The broken ones are named in the file "broken".
+PROGRAM: t.Final = """#!{python}
+import os, sys
+from pathlib import Path
+
+here = Path(sys.argv[0]).parent
+name = Path(sys.argv[0]).name
+settings = dict(line.split(" =", 1) for line in (here / "main.cf").read_text().splitlines())
+broken = (here / "broken").read_text().split() if (here / "broken").exists() else []
+with (here / "calls").open("a") as calls:
+    calls.write(" ".join((name, *sys.argv[1:])) + "\\n")
+
+def path(table):
+    return Path(table.split(":", 1)[1] + (".lmdb" if table.startswith("lmdb:") else ".db"))
+
+def build(table):
+    lines = [line for line in Path(table.split(":", 1)[1]).read_text().splitlines() if line and line[0] not in "# "]
+    for number, line in enumerate(lines, 1):
+        if ":" not in line:
+            where = f"{{table.split(':', 1)[1]}}, line {{number}}"
+            print(f"postalias: warning: {{where}}: need name:value pair", file=sys.stderr)
+    path(table).write_text("\\n".join(["YP_LAST_MODIFIED: " + os.urandom(4).hex(), *lines]) + "\\n")
+
+if name == "postconf":
+    print("\\n".join(f"{{key}} ={{settings.get(key, '')}}" for key in sys.argv[2:]))
+elif name == "postalias" and sys.argv[1] == "-s":
+    if not path(sys.argv[2]).exists() or not path(sys.argv[2]).read_text().startswith("YP_"):
+        sys.exit("postalias: fatal: open database")
+    print(path(sys.argv[2]).read_text())
+elif name == "postalias":
+    if "postalias" in broken:
+        sys.exit("postalias: fatal: unsupported dictionary type: lmdb. Is the postfix-lmdb package installed?")
+    build(sys.argv[1])
+elif name == "postmap":
+    lines = [line.split(":", 1) for line in path(sys.argv[3]).read_text().splitlines()]
+    found = [value.strip() for key, value in lines if key == sys.argv[2]]
+    print(found[0]) if found else sys.exit(1)
+elif name == "newaliases":
+    for table in settings["alias_database"].replace(",", " ").split():
+        if "newaliases" in broken:
+            path(table).write_text("half")
+            sys.exit("newaliases: fatal: disk full")
+        if "idle" not in broken:
+            build(table)
+"""
+
+ORIGINAL: t.Final = "# mine\npostmaster:    root\nbob: bob@elsewhere.example\n"
+
+
+@dataclass
+class Postfix:
+    """A configuration directory with stand-ins for the programs."""
+
+    directory: Path
+
+    @property
+    def aliases(self) -> Path:
+        return self.directory / "aliases"
+
+    @property
+    def table(self) -> Path:
+        return self.directory / "aliases.db"
+
+    def configure(self, **settings: str) -> None:
+        values = {
+            "alias_database": f"hash:{self.aliases}",
+            "alias_maps": f"hash:{self.aliases}",
+            "default_database_type": "hash",
+            "local_transport": "local:mx1",
+            "mydestination": "here.example, localhost",
+            "myorigin": "here.example",
+            **settings,
+        }
+        text = "".join(f"{name} = {value}\n" for name, value in values.items())
+        (self.directory / "bin" / "main.cf").write_text(text)
+
+    def break_down(self, *programs: str) -> None:
+        (self.directory / "bin" / "broken").write_text(" ".join(programs))
+
+    def calls(self, program: str) -> int:
+        lines = (self.directory / "bin" / "calls").read_text().splitlines()
+        return sum(line.startswith(program) for line in lines)
+
+    def run(
+        self, *, check_mode: bool = False, backup: t.Callable[[str], str] | None = None, **options: object
+    ) -> dict[str, t.Any]:
+        defaults = {
+            "path": str(self.aliases),
+            "aliases": {},
+            "names": [],
+            "names_target": "root",
+            "absent": [],
+            "backup": False,
+        }
+        return run({**defaults, **options}, check_mode=check_mode, backup=backup or (lambda path: f"{path}~"))
+
+
+@pytest.fixture(name="postfix")
+def fixture_postfix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Postfix:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("postconf", "postalias", "postmap", "newaliases"):
+        (programs / name).write_text(PROGRAM.format(python=sys.executable))
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    postfix = Postfix(tmp_path)
+    postfix.configure()
+    postfix.aliases.write_text(ORIGINAL)
+    postfix.aliases.chmod(0o640)
+    return postfix
+
+
+TARGET: t.Final = {"root": "admin@elsewhere.example"}
+AFTER: t.Final = f"{ORIGINAL}{HEADING}\nabuse: root\nroot: admin@elsewhere.example\n"
+
+
+def test_the_file_is_changed_and_its_table_built(postfix: Postfix) -> None:
+    result = postfix.run(aliases=TARGET, names=["postmaster", "abuse"])
+    assert (result["changed"], result["file_changed"]) == (True, True)
+    assert result["rebuilt"] == [{"database": f"hash:{postfix.aliases}", "reason": "it is missing"}]
+    assert postfix.aliases.read_text() == AFTER
+    assert postfix.aliases.stat().st_mode & 0o7777 == 0o640
+    assert "root: admin@elsewhere.example" in postfix.table.read_text()
+
+
+def test_the_same_again_changes_nothing_and_runs_no_newaliases(postfix: Postfix) -> None:
+    postfix.run(aliases=TARGET, names=["abuse"])
+    result = postfix.run(aliases=TARGET, names=["abuse"])
+    assert (result["changed"], result["rebuilt"], result["diff"]) == (False, [], [])
+    assert postfix.calls("newaliases") == 1
+
+
+def test_check_mode_foretells_and_changes_nothing(postfix: Postfix) -> None:
+    result = postfix.run(check_mode=True, aliases=TARGET, names=["abuse"])
+    assert result["changed"]
+    assert result["diff"][0]["before"] == ORIGINAL
+    assert result["diff"][0]["after"] == AFTER
+    assert result["diff"][1]["before"] == f"hash:{postfix.aliases}: it is missing\n"
+    assert postfix.aliases.read_text() == ORIGINAL
+    assert not postfix.table.exists()
+
+
+@pytest.mark.parametrize(
+    ("disturb", "reason"),
+    [
+        (lambda postfix: postfix.table.unlink(), "it is missing"),
+        (lambda postfix: postfix.table.write_text("scrambled"), "it does not hold what the text says"),
+        (lambda postfix: os.utime(postfix.table, (1, 1)), "it is older than the text"),
+        (
+            lambda postfix: postfix.aliases.write_text(postfix.aliases.read_text() + "new: x@elsewhere.example\n"),
+            "it does not hold what the text says",
+        ),
+    ],
+    ids=["table removed", "table damaged", "text touched", "text edited by hand"],
+)
+def test_newaliases_runs_when_a_table_needs_it_and_the_file_is_left_alone(
+    postfix: Postfix, disturb: t.Callable[[Postfix], object], reason: str
+) -> None:
+    postfix.run(aliases=TARGET)
+    disturb(postfix)
+    text = postfix.aliases.read_text()
+    result = postfix.run(aliases=TARGET)
+    assert (result["changed"], result["file_changed"]) == (True, False)
+    assert [found["reason"] for found in result["rebuilt"]] == [reason]
+    assert postfix.aliases.read_text() == text
+    assert not postfix.run(aliases=TARGET)["changed"]
+
+
+def test_every_database_counts(postfix: Postfix) -> None:
+    other = postfix.directory / "lists"
+    other.write_text("list: a@elsewhere.example\n")
+    both = f"lmdb:{postfix.aliases}, hash:{other}"
+    postfix.configure(alias_database=both, alias_maps=both)
+    postfix.run(aliases=TARGET)
+    assert (postfix.directory / "aliases.lmdb").exists()
+    other.write_text("list: b@elsewhere.example\n")
+    result = postfix.run(aliases=TARGET)
+    assert result["rebuilt"] == [{"database": f"hash:{other}", "reason": "it does not hold what the text says"}]
+
+
+@pytest.mark.parametrize("had_table", [True, False])
+def test_where_newaliases_fails_file_and_table_are_put_back(postfix: Postfix, *, had_table: bool) -> None:
+    if had_table:
+        postfix.run()
+    table = postfix.table.read_text() if had_table else None
+    postfix.break_down("newaliases")
+    message = "newaliases failed: newaliases: fatal: disk full. The aliases and their tables were put back as they were"
+    with pytest.raises(PostfixError, match=re.escape(message)):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
+    assert (postfix.table.read_text() if postfix.table.exists() else None) == table
+
+
+def test_a_newaliases_that_says_nothing_and_does_nothing_is_found_out(postfix: Postfix) -> None:
+    postfix.run()
+    postfix.break_down("idle")
+    with pytest.raises(PostfixError, match=r"newaliases ran, and .* is still not right: it does not hold"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
+
+
+def test_a_table_that_postfix_cannot_build_is_found_before_anything_is_written(postfix: Postfix) -> None:
+    postfix.break_down("postalias")
+    with pytest.raises(PostfixError, match=r"Postfix cannot build hash:.*Is the postfix-lmdb package installed"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
+
+
+def test_loops_and_dead_ends_stop_before_anything_is_written(postfix: Postfix) -> None:
+    for aliases in ({"root": "nobody-at-all"}, {**TARGET, "a": "b", "b": "a"}, {"root": "root"}):
+        with pytest.raises(
+            InvalidInput, match=re.escape(f"Nothing was changed in {postfix.aliases}, because mail would")
+        ):
+            postfix.run(aliases=aliases)
+    assert postfix.aliases.read_text() == ORIGINAL
+    assert not postfix.table.exists()
+
+
+def test_a_domain_of_this_host_leads_to_its_aliases(postfix: Postfix) -> None:
+    with pytest.raises(InvalidInput, match="nobody-at-all is neither an alias nor an account"):
+        postfix.run(aliases={"root": "nobody-at-all@HERE.example"})
+    assert postfix.run(aliases={"root": "bob@here.example"})["changed"]
+
+
+def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfix) -> None:
+    postfix.configure(luser_relay="catchall@elsewhere.example")
+    assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]
+
+
+def test_names_that_leave_the_host_are_warned_of(postfix: Postfix) -> None:
+    postfix.configure(myorigin="elsewhere.example")
+    assert any("myorigin is elsewhere.example" in warning for warning in postfix.run(aliases=TARGET)["warnings"])
+
+
+def test_myorigin_may_be_a_file(postfix: Postfix) -> None:
+    (postfix.directory / "mailname").write_text("here.example\nsecond line\n")
+    postfix.configure(myorigin=str(postfix.directory / "mailname"))
+    assert postfix.run(aliases=TARGET)["warnings"] == []
+
+
+def test_what_postfix_complains_of_is_passed_on_with_the_real_path(postfix: Postfix) -> None:
+    postfix.aliases.write_text(f"{ORIGINAL}garbage\n")
+    assert postfix.run(aliases=TARGET)["warnings"] == [
+        f"postalias: warning: {postfix.aliases}, line 3: need name:value pair"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alias_maps": "hash:/elsewhere"}, "Postfix does not look for aliases in"),
+        ({"alias_database": "hash:/elsewhere"}, "newaliases does not build what Postfix reads: alias_maps has hash:"),
+    ],
+)
+def test_a_file_that_postfix_does_not_read_is_refused(postfix: Postfix, settings: dict[str, str], message: str) -> None:
+    postfix.configure(**settings)
+    with pytest.raises(InvalidInput, match=message):
+        postfix.run(aliases=TARGET)
+
+
+def test_a_type_of_table_that_newaliases_does_not_build_is_refused(postfix: Postfix) -> None:
+    both = f"hash:{postfix.aliases} regexp:/etc/regexp"
+    postfix.configure(alias_database=both)
+    with pytest.raises(InvalidInput, match="regexp is no type of table that newaliases builds"):
+        postfix.run(aliases=TARGET)
+
+
+def test_a_table_through_proxymap_is_the_same_table(postfix: Postfix) -> None:
+    postfix.configure(alias_maps=f"proxy:hash:{postfix.aliases}")
+    assert postfix.run(aliases=TARGET)["changed"]
+
+
+def test_a_backup_is_made_of_a_file_that_changes(postfix: Postfix) -> None:
+    made: list[str] = []
+
+    def backup(path: str) -> str:
+        made.append(Path(path).read_text())
+        return f"{path}.copy"
+
+    assert postfix.run(aliases=TARGET, backup=backup)["changed"]
+    assert made == []
+    postfix.aliases.write_text(ORIGINAL)
+    options = {"path": str(postfix.aliases), "aliases": TARGET, "names": [], "names_target": "root", "absent": []}
+    result = run({**options, "backup": True}, check_mode=False, backup=backup)
+    assert (made, result["backup_file"]) == ([ORIGINAL], f"{postfix.aliases}.copy")
+
+
+def test_a_symbolic_link_is_kept(postfix: Postfix) -> None:
+    real = postfix.directory / "real"
+    postfix.aliases.rename(real)
+    postfix.aliases.symlink_to(real)
+    postfix.run(aliases=TARGET)
+    assert postfix.aliases.is_symlink()
+    assert "root: admin" in real.read_text()
+
+
+def test_a_file_that_is_not_there_is_made(postfix: Postfix) -> None:
+    postfix.aliases.unlink()
+    postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == f"{HEADING}\nroot: admin@elsewhere.example\n"
+    assert postfix.aliases.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_change_by_somebody_else_in_between_is_not_overwritten(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = AliasStore.apply
+
+    def late(store: AliasStore, change: Change, settings: AliasSettings) -> None:
+        postfix.aliases.write_text("theirs: x@elsewhere.example\n")
+        apply(store, change, settings)
+
+    monkeypatch.setattr(AliasStore, "apply", late)
+    with pytest.raises(PostfixError, match="was changed by somebody else in the meantime"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == "theirs: x@elsewhere.example\n"
+
+
+def test_without_postfix_a_run_fails_and_check_mode_shows_the_text(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_alias_databases, "_SYSTEM_PATH", "/nonexistent")
+    for program in (postfix.directory / "bin").iterdir():
+        program.unlink()
+    with pytest.raises(PostfixMissing, match="Postfix is not installed on this host"):
+        postfix.run(aliases=TARGET)
+    result = postfix.run(check_mode=True, aliases=TARGET, names=["abuse"])
+    assert result["changed"]
+    assert result["warnings"] == ["Postfix is not installed yet, so only the text of the aliases was checked"]
+    assert postfix.aliases.read_text() == ORIGINAL
+
+
+@pytest.mark.parametrize("value", ["", [], ["a", ""], 5, None])
+def test_a_value_that_is_no_address_is_refused(postfix: Postfix, value: object) -> None:
+    with pytest.raises(InvalidInput, match="The alias 'abuse' has the value"):
+        postfix.run(aliases={**TARGET, "abuse": value})
+
+
+def test_a_list_of_addresses_is_one_alias(postfix: Postfix) -> None:
+    postfix.run(aliases={"root": ["a@elsewhere.example", "b@elsewhere.example"]})
+    assert "root: a@elsewhere.example, b@elsewhere.example\n" in postfix.aliases.read_text()
