@@ -54,12 +54,9 @@ def sent(*changes: Change) -> list[dns.update.UpdateMessage]:
 
 
 def flat(rrsets: list[dns.rrset.RRset]) -> list[tuple[str, int, str]]:
-    """Each record as ``+``, ``-`` (class NONE) with its TTL and text; an empty text is an RRset as such."""
-    return [
-        ("-" if rrset.deleting == dns.rdataclass.NONE else "+", rrset.ttl, str(rdata))
-        for rrset in rrsets
-        for rdata in (list(rrset) or [""])
-    ]
+    """Each record as ``+``, ``-`` (class NONE) or ``!`` (class ANY), its TTL and text; without text, a whole RRset."""
+    signs = {None: "+", dns.rdataclass.NONE: "-", dns.rdataclass.ANY: "!"}
+    return [(signs[rrset.deleting], rrset.ttl, str(rdata)) for rrset in rrsets for rdata in (list(rrset) or [""])]
 
 
 def test_a_first_rrset_wants_none_to_be_there() -> None:
@@ -85,9 +82,26 @@ def test_a_removal_alone_adds_nothing() -> None:
     assert flat(message.update) == [("-", 0, record(1).to_text())]
 
 
-def test_a_new_ttl_is_given_to_every_record() -> None:
-    (message,) = sent(change("mx1", (record(1), record(2)), (record(1), record(2)), 3600, 300))
-    assert flat(message.update) == [("+", 300, record(1).to_text()), ("+", 300, record(2).to_text())]
+def test_a_new_ttl_is_given_to_every_record_in_one_transaction() -> None:
+    (message,) = sent(change("mx1", (record(1), record(2)), (record(2), record(3)), 3600, 300))
+    assert flat(message.update) == [
+        ("!", 0, ""),
+        ("+", 300, record(2).to_text()),
+        ("+", 300, record(3).to_text()),
+        ("-", 0, record(1).to_text()),
+    ]
+
+
+def test_a_new_ttl_over_several_messages_loses_no_record_before_all_is_added() -> None:
+    changes = [change(f"mx{n}", (record(n),), (record(n + 10**6),), 3600, 300) for n in range(1000)]
+    messages = sent(*changes)
+    added = [message for message in messages if any(sign == "+" for sign, _ttl, _text in flat(message.update))]
+    assert messages[: len(added)] == added
+    for message in added:
+        signs = [sign for sign, _ttl, _text in flat(message.update)]
+        assert signs == ["!", "+", "+"] * (len(signs) // 3)
+    for message in messages[len(added) :]:
+        assert {sign for sign, _ttl, _text in flat(message.update)} == {"-"}
 
 
 def test_all_additions_of_a_message_come_before_its_removals() -> None:
