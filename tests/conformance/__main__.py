@@ -10,17 +10,14 @@ the cases that `exceptions.txt` explains.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import typing as t
-from contextlib import contextmanager
 from pathlib import Path
 
 from conformance.cases import Case, read_cases
@@ -28,11 +25,9 @@ from conformance.deployment import zone_updates
 from conformance.exim import exim
 from conformance.judges import exim_deliveries, openssl_verdicts, postfix_deliveries
 from conformance.server import serve
-from lab import lifecycle, podman, topology
+from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
+from lab import lifecycle, topology
 from lab.files import write_whole
-
-if t.TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT: t.Final = Path(__file__).resolve().parents[2]
 RESULT: t.Final = ROOT / "build" / "conformance.json"
@@ -60,10 +55,10 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory() as directory,
-        _addresses(lab, [address(case) for case in cases]),
-        _serving(cases, address, Path(directory)),
+        addresses_on_bridge(lab, [address(case) for case in cases]),
+        serving(lambda: serve(cases, address, Path(directory))),
     ):
-        _publish(lab, zone_updates(cases, address))
+        publish(lab, zone_updates(cases, address), list(senders))
         ours = _timed("ours", lambda: _ours(senders["sender"], cases))
         judged = {
             "postfix13": _timed("Postfix, Debian 13", lambda: postfix_deliveries(senders["sender"], cases)),
@@ -82,85 +77,11 @@ def _timed(what: str, ask: t.Callable[[], t.Any]) -> t.Any:  # noqa: ANN401  # w
     return found
 
 
-@contextmanager
-def _addresses(lab: topology.Lab, addresses: list[str]) -> Iterator[None]:
-    """Give the lab's bridge on this machine an address for each case, and take them away again."""
-    bridge = podman.call("network", "inspect", lab.network, "--format", "{{.NetworkInterface}}").strip()
-
-    def batch(verb: str) -> None:
-        lines = "".join(f"address {verb} {address}/32 dev {bridge}\n" for address in addresses)
-        subprocess.run(["ip", "-force", "-batch", "-"], input=lines.encode(), check=False, capture_output=True)
-
-    batch("add")
-    try:
-        yield
-    finally:
-        batch("del")
-
-
-@contextmanager
-def _serving(cases: list[Case], address: t.Callable[[Case], str], directory: Path) -> Iterator[None]:
-    loop = asyncio.new_event_loop()
-    ready, failure = threading.Event(), []
-    stop = asyncio.Event()
-
-    async def run() -> None:
-        try:
-            async with serve(cases, address, directory):
-                ready.set()
-                await stop.wait()
-        except OSError as error:
-            failure.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
-    thread.start()
-    ready.wait(120)
-    if failure:
-        raise failure[0]
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
-
-
-def _publish(lab: topology.Lab, updates: dict[str, list[str]]) -> None:
-    """Change the primary's zones, and empty the judges' caches once the secondary has followed."""
-    primary = lab.container(topology.host("primary"))
-    for zone, lines in updates.items():
-        for start in range(0, len(lines), 100):
-            text = "\n".join([f"zone {zone}", *lines[start : start + 100], "send", ""])
-            podman.execute(primary, ["nsupdate", "-l"], stdin=text.encode())
-    _await_secondary(lab, list(updates))
-    for name in ("sender", "sender12"):
-        lifecycle.refresh(lab, topology.host(name))
-
-
-def _await_secondary(lab: topology.Lab, zones: list[str]) -> None:
-    servers = [lab.ipv4(topology.host(name)) for name in ("primary", "secondary")]
-    container = lab.container(topology.host("primary"))
-    for _ in range(60):
-        serials = [
-            {
-                podman.execute(container, ["dig", "+short", f"@{server}", zone, "SOA"]).split(" ")[2]
-                for server in servers
-            }
-            for zone in zones
-        ]
-        if all(len(found) == 1 for found in serials):
-            return
-        time.sleep(1)
-    raise SystemExit("conformance: the secondary does not follow the primary")
-
-
 def _ours(container: str, cases: list[Case]) -> dict[str, dict[str, t.Any]]:
-    pid = podman.call("inspect", container, "--format", "{{.State.Pid}}").strip()
-    paths = [str(ROOT / "build" / "collections"), str(ROOT / "tests")]
     output = subprocess.run(
-        ["nsenter", "--target", pid, "--net", sys.executable, "-m", "conformance.look"],
+        namespace_command(container, [sys.executable, "-m", "conformance.look"]),
         input="\n".join(case.domain for case in cases).encode(),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=python_environment(),
         check=True,
         capture_output=True,
     ).stdout

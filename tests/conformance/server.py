@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
     from conformance.cases import Case
 
-__all__ = ["serve"]
+__all__ = ["serve", "talk_with"]
 
 
 def _context(case: Case, directory: Path) -> ssl.SSLContext | None:
@@ -89,9 +89,10 @@ def _ehlo(case: Case, *, encrypted: bool) -> bytes:
     return b"250-conformance\r\n250 STARTTLS\r\n"
 
 
-async def _handle(
+async def talk_with(
     case: Case, context: ssl.SSLContext | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
+    """Serve one connection as the case wants; with ``context`` None there is no TLS behind STARTTLS."""
     with contextlib.suppress(OSError, EOFError, asyncio.TimeoutError):
         async with asyncio.timeout(120):
             await _talk(case, context, reader, writer)
@@ -115,7 +116,7 @@ async def serve(cases: Iterable[Case], address: t.Callable[[Case], str], directo
                 case: Case = case,
                 context: ssl.SSLContext | None = context,
             ) -> None:
-                await _handle(case, context, reader, writer)
+                await talk_with(case, context, reader, writer)
 
             await stack.enter_async_context(await asyncio.start_server(handle, address(case), 25))
         yield

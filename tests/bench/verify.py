@@ -1,0 +1,163 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What it costs to look at an endpoint: our verifier, posttls-finger and smtp-dane-verify from PyPI.
+
+All look at the same servers through the same validating resolver, in the lab. What is compared is processor time of the
+looking processes alone; resolver and servers are nobody's. An endpoint is a chain at an address: ours looks at both
+chains of each server, the others at the one they are given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
+
+from conformance.cases import Case
+from conformance.server import talk_with
+from conformance.stage import ROOT, addresses_on_bridge, namespace_command, publish, python_environment, serving
+from lab import lifecycle, podman, topology
+from mail_server import certificate, new_key, server_context
+
+_HOSTS: t.Final = 200
+_PEER_HOSTS: t.Final = 20
+_ADDRESSES: t.Final = 20
+_FIRST: t.Final = 230
+_SOUND: t.Final = Case(0, "bench", "", (), (), "", "ok", "verified", "authenticated")
+_PEER: t.Final = "smtp-dane-verify==0.1.2"
+
+
+def run() -> list[dict[str, t.Any]]:
+    """One row against posttls-finger, one against smtp-dane-verify."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that closes after TLS
+    lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
+    lifecycle.up(lab, topology.chosen_hosts(["sender"]))
+    sender = lab.container(topology.host("sender"))
+    addresses = [f"10.53.{lab.number}.{_FIRST + number}" for number in range(_ADDRESSES)]
+    with tempfile.TemporaryDirectory() as directory, addresses_on_bridge(lab, addresses):
+        rsa, ecdsa = new_key("rsa"), new_key("ecdsa")
+        chains = (rsa, [certificate(rsa)]), (ecdsa, [certificate(ecdsa)])
+        context = server_context(Path(directory), *chains)
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await talk_with(_SOUND, context, reader, writer)
+
+        @contextlib.asynccontextmanager
+        async def servers() -> t.AsyncIterator[None]:
+            async with contextlib.AsyncExitStack() as stack:
+                for address in addresses:
+                    server = await asyncio.start_server(handle, address, 25)
+                    await stack.enter_async_context(server)
+                yield
+
+        with serving(servers):
+            publish(lab, _updates(addresses, [tlsa_record_for(chain[0]).to_text() for _key, chain in chains]))
+            _ours(sender)  # fills the resolver's cache for everybody
+            ours = min(_ours(sender) for _run in range(3))
+            finger = _finger(sender)
+            peer = _peer(sender, Path(directory))
+    return [
+        _row("verify_cpu", ours, finger, "posttls-finger -c -l dane under xargs -P 4", 5.0),
+        _row("verify_peer", ours, peer, "smtp-dane-verify", 20.0),
+    ]
+
+
+def _row(name: str, ours: float, peer: float, peer_name: str, goal: float) -> dict[str, t.Any]:
+    return {
+        "name": name,
+        "ours": round(ours * 1000, 2),
+        "peer": round(peer * 1000, 2),
+        "peer_name": peer_name,
+        "unit": "milliseconds of processor time per endpoint",
+        "ratio": round(peer / ours, 1),
+        "goal": goal,
+        "met": peer / ours >= goal,
+    }
+
+
+def _domains() -> list[str]:
+    return [f"b{number}.two.example" for number in range(_HOSTS)]
+
+
+def _updates(addresses: list[str], records: list[str]) -> dict[str, list[str]]:
+    lines: dict[str, list[str]] = {"one.example": [], "two.example": []}
+    for number, domain in enumerate(_domains()):
+        host = f"mx.b{number}.one.example."
+        owner = f"_25._tcp.{host}"
+        lines["one.example"] += [f"update delete {host} A", f"update delete {owner} TLSA"]
+        lines["one.example"] += [f"update add {host} 3600 A {addresses[number % len(addresses)]}"]
+        lines["one.example"] += [f"update add {owner} 3600 TLSA {record}" for record in records]
+        lines["two.example"] += [f"update delete {domain}. MX", f"update add {domain}. 3600 MX 10 {host}"]
+    return lines
+
+
+def _ours(sender: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    output = subprocess.run(
+        namespace_command(sender, [sys.executable, "-m", "conformance.look"]),
+        input="\n".join(_domains()).encode(),
+        env=python_environment(),
+        check=True,
+        capture_output=True,
+    ).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    verdicts = [row["verdict"] for row in json.loads(output)["endpoints"]]
+    if verdicts != ["verified"] * (2 * _HOSTS):
+        raise RuntimeError(f"not every endpoint was verified: {len(verdicts)} rows, {sorted(set(verdicts))}")
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / len(verdicts)
+
+
+def _timed(output: str) -> float:
+    found = re.findall(r"^cpu ([\d.]+) ([\d.]+)$", output, re.MULTILINE)
+    return sum(float(part) for part in found[-1])
+
+
+def _finger(sender: str) -> float:
+    script = (
+        "TIMEFORMAT='cpu %U %S'; time xargs -P 4 -n 1 posttls-finger -c -l dane -L summary > /tmp/fingers 2>&1; "
+        "grep -c 'Verified TLS connection established' /tmp/fingers"
+    )
+    result = podman.attempt(
+        "exec", "--interactive", sender, "/bin/bash", "-c", script, stdin="\n".join(_domains()).encode(), timeout=300
+    )
+    verified = int(result.stdout.decode().strip() or 0)
+    if verified != _HOSTS:
+        raise RuntimeError(f"posttls-finger verified {verified} of {_HOSTS}")
+    return _timed(result.stderr.decode()) / _HOSTS
+
+
+def _peer(sender: str, directory: Path) -> float:
+    venv = ROOT / "build" / "bench" / "smtp-dane-verify"
+    if not (venv / "bin" / "danesmtp").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", _PEER], check=True)
+    resolv_conf = directory / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.0.0.1\noptions edns0 trust-ad\n", encoding="utf-8")
+    script = (
+        f"mount --bind {resolv_conf} /etc/resolv.conf; TIMEFORMAT='cpu %U %S'; "
+        f"time xargs -P 4 -n 1 {venv}/bin/danesmtp > {directory}/peer 2>&1; cat {directory}/peer"
+    )
+    hosts = "\n".join(f"mx.b{number}.one.example" for number in range(_PEER_HOSTS))
+    result = subprocess.run(
+        namespace_command(sender, ["unshare", "--mount", "/bin/bash", "-c", script]),
+        input=hosts.encode(),
+        check=True,
+        capture_output=True,
+    )
+    said = result.stdout.decode()
+    if len(re.findall(r"ok|OK|matched", said)) < _PEER_HOSTS:
+        raise RuntimeError(f"smtp-dane-verify did not verify {_PEER_HOSTS} hosts: {said[-500:]}")
+    return _timed(result.stderr.decode()) / _PEER_HOSTS
