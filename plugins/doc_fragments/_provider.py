@@ -24,13 +24,15 @@ options:
       type:
         description:
           - V(rfc2136) is DNS UPDATE, spoken by BIND, Knot DNS, PowerDNS and many others.
+          - V(cloudflare) is Cloudflare's API. It has no condition on what was read, so do not run two at once.
         type: str
         required: true
         choices:
+          - cloudflare
           - rfc2136
       server:
         description:
-          - The primary name server, by address or name.
+          - The primary name server, by address or name. Required with O(provider.type=rfc2136).
         type: str
       port:
         description:
@@ -77,4 +79,15 @@ options:
           - hmac-sha256
           - hmac-sha384
           - hmac-sha512
+      api_token:
+        description:
+          - The API token for O(provider.type=cloudflare), with the permissions Zone Read and DNS Write for the zones of
+            the mail hosts and no others.
+          - If unset, the environment variable E(CLOUDFLARE_API_TOKEN) is used, as it is where the module runs.
+        type: str
+      api_url:
+        description:
+          - Where the API of O(provider.type=cloudflare) is.
+        type: str
+        default: https://api.cloudflare.com/client/v4
 """

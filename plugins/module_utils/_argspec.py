@@ -26,7 +26,7 @@ RESOLVER_OPTIONS: t.Final[ArgumentSpec] = {
 }
 
 PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
-    "type": {"type": "str", "required": True, "choices": ["rfc2136"]},
+    "type": {"type": "str", "required": True, "choices": ["cloudflare", "rfc2136"]},
     "server": {"type": "str"},
     "port": {"type": "int", "default": 53},
     "transport": {"type": "str", "default": "udp", "choices": ["udp", "tcp"]},
@@ -38,4 +38,6 @@ PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
         "type": "str",
         "choices": ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"],
     },
+    "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
+    "api_url": {"type": "str", "default": "https://api.cloudflare.com/client/v4"},
 }

@@ -47,8 +47,11 @@ def test_the_provider_is_a_required_dictionary() -> None:
 
 def test_no_secret_is_shown() -> None:
     assert PROVIDER_OPTIONS["key_secret"]["no_log"] is True
+    assert PROVIDER_OPTIONS["api_token"]["no_log"] is True
 
 
 def test_every_key_like_option_says_whether_it_is_secret() -> None:
-    undecided = [name for name, one in PROVIDER_OPTIONS.items() if "secret" in name and "no_log" not in one]
+    undecided = [
+        name for name, one in PROVIDER_OPTIONS.items() if ("secret" in name or "token" in name) and "no_log" not in one
+    ]
     assert undecided == []

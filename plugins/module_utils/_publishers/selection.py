@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import InvalidInput
+from .cloudflare import CloudflarePublisher
 from .rfc2136 import Rfc2136Publisher
 
 if t.TYPE_CHECKING:
@@ -25,4 +26,6 @@ def publisher_from_options(options: Mapping[str, t.Any]) -> Publisher:
     """The publisher; nothing is contacted yet. Raises InvalidInput when options are missing or wrong."""
     if options["type"] == "rfc2136":
         return Rfc2136Publisher.from_options(options)
+    if options["type"] == "cloudflare":
+        return CloudflarePublisher.from_options(options)
     raise InvalidInput(f"Provider type {options['type']!r} is unknown")
