@@ -112,12 +112,13 @@ def judge_handshake(
         return facts.settle(row, Cause.CHAIN_UNREADABLE, why=error)
     facts.chain = chain
     row = facts.by_match(row, result)
+    reports = tuple(certificate_report(certificate) for certificate in chain)
     return replace(
         row,
         matched=result.matched.to_text() if result.matched else None,
         covered_by=tuple(record.to_text() for record in tlsa.records if _stands_for(record, chain)),
-        chain=tuple(certificate_report(certificate) for certificate in chain),
-        not_after=certificate_report(chain[0]).not_after,
+        chain=reports,
+        not_after=reports[0].not_after,
         breaches=_breaches(tlsa, chain),
         advice=advice_on(addresses, tlsa, chain[0], shake.tls_version, now),
     )
@@ -163,7 +164,7 @@ class _Facts:
                 "key": shake.key_name or shake.asked_for,
                 "owner": self.tlsa.owner,
                 "port": place.port,
-                "wanted": self._wanted(),
+                **({"wanted": self._wanted()} if "{wanted}" in cause.value[2] else {}),
                 **facts,
             },
         )
@@ -245,7 +246,9 @@ def _covers(record: TlsaRecord, certificate: x509.Certificate) -> bool:
 
 def _stands_for(record: TlsaRecord, chain: tuple[x509.Certificate, ...]) -> bool:
     """Whether the record is of this chain; one that nobody can use is of none."""
-    return unusable_reason(record) is None and matches_chain(record, chain)
+    if unusable_reason(record) is not None:
+        return False
+    return _covers(record, chain[0]) if record.usage == Usage.DANE_EE else matches_chain(record, chain)
 
 
 def _is_host_name(name: str) -> bool:

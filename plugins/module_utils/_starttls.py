@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import errno
+import functools
 import ipaddress
 import os
 import socket
@@ -72,12 +73,7 @@ class Handshake:
     @property
     def key_name(self) -> str:
         """What kind of key was served: ``RSA``, ``ECDSA``, ``Ed25519``, ...; empty where none was."""
-        if not self.chain:
-            return ""
-        try:
-            return key_algorithm(read_certificate(self.chain[0]).spki)
-        except InvalidCertificate:
-            return "unknown"
+        return _key_name(self.chain[0]) if self.chain else ""
 
     @property
     def key_algorithm(self) -> KeyAlgorithm | None:
@@ -94,6 +90,14 @@ _ALGORITHM_OF_KEY: t.Final = {
 }
 _NO_ROUTE: t.Final = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _OWN_LIMITS: t.Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@functools.lru_cache(maxsize=256)
+def _key_name(certificate: bytes) -> str:
+    try:
+        return key_algorithm(read_certificate(certificate).spki)
+    except InvalidCertificate:
+        return "unknown"
 
 
 class Prober:

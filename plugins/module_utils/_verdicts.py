@@ -94,10 +94,7 @@ class Cause(enum.Enum):
     KEY_NOT_LISTED = (
         Verdict.MISMATCH,
         "the served {key} key is in no TLSA record; its certificate is from {not_before}",
-        (
-            "deploy the certificate that {published} stands for, or publish {wanted}: ansible-playbook "
-            "mailsec.dane.site"
-        ),
+        ("deploy the certificate that {published} stands for, or publish {wanted}: ansible-playbook mailsec.dane.site"),
     )
     AUTHORITY_NOT_SERVED = (
         Verdict.MISMATCH,

@@ -21,7 +21,7 @@ def main() -> None:
     report = verify(sys.stdin.read().split(), [], Resolver())
     rows = [row.to_mapping() for row in report.endpoints]
     domains = [{"domain": domain.domain, "verdict": domain.verdict} for domain in report.domains]
-    json.dump({"endpoints": rows, "domains": domains}, sys.stdout)
+    sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains}))
 
 
 if __name__ == "__main__":
