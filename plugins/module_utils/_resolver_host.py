@@ -166,13 +166,18 @@ def _link(path: Path) -> str:
 
 
 def _newest(folder: str) -> int:
-    """When anything below a folder was last written, in seconds since 1970; 0 where there is nothing."""
+    """When any file below a folder was last written, in seconds since 1970; 0 where there is none.
+
+    The folders' own times do not count: they change when a backup is removed, after the restart.
+    """
     times = [0]
     for path in Path(folder).rglob("*"):
         try:
-            times.append(int(path.stat().st_mtime))
+            status = path.stat()
         except OSError:
             continue
+        if stat.S_ISREG(status.st_mode):
+            times.append(int(status.st_mtime))
     return max(times)
 
 

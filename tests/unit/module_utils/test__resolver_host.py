@@ -219,5 +219,8 @@ def test_the_newest_file_of_a_folder_counts(tmp_path: Path) -> None:
     for name, when in (("a", 100), ("b", 200)):
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (when, when))
+    # A folder's own time changes when a backup in it is removed, which is no change of configuration.
+    (tmp_path / "drop-ins").mkdir()
+    os.utime(tmp_path / "drop-ins", (300, 300))
     assert host._newest(str(tmp_path)) == 200
     assert host._newest(str(tmp_path / "missing")) == 0
