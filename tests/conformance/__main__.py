@@ -130,7 +130,10 @@ def _compare(
             troubles.append(f"{case.name}: ours means {implied}, both Postfix versions {row['postfix']}")
         table.append(row)
     troubles += [f"exceptions.txt: {case} {judge} no longer differs" for case, judge in set(explained) - used]
-    write_whole(RESULT, json.dumps(table, indent=1) + "\n")
+    # Other runs put their rows into the same file (side_by_side.py); ours alone are those that say what is expected.
+    before = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else []
+    others = [row for row in before if "expected" not in row]
+    write_whole(RESULT, json.dumps([*table, *others], indent=1) + "\n")
     for trouble in troubles:
         print(f"conformance: {trouble}")
     print(f"conformance: {len(cases)} cases, {len(troubles)} troubles; {RESULT}")
