@@ -47,6 +47,7 @@ def outbound_findings(state: PostfixState) -> tuple[Finding, ...]:
         *_clients(state),
         *_filters(state),
         *_lmtp_sockets(state),
+        *_reports(state),
         *_crash(state),
     )
 
@@ -259,6 +260,18 @@ def _lmtp_sockets(state: PostfixState) -> Iterator[Finding]:
                 f"= {state.value('lmtp_tls_security_level')} all mail for it is deferred.",
                 f"Leave lmtp off, or give {transport} in master.cf `-o lmtp_tls_security_level=none`.",
             )
+
+
+def _reports(state: PostfixState) -> Iterator[Finding]:
+    socket = state.value("smtp_tlsrpt_socket_name")
+    chrooted = [s.name for s in state.services if s.command == "smtp" and s.kind == "unix" and state.chrooted(s)]
+    if state.yes("smtp_tlsrpt_enable") and socket.startswith("/") and chrooted:
+        yield Finding(
+            "smtp_tlsrpt_socket_name",
+            "warning",
+            f"{', '.join(chrooted)} run chrooted, where there is no {socket}, so nothing is reported.",
+            "Give a path relative to the queue directory, such as run/tlsrpt/tlsrpt.sock.",
+        )
 
 
 def _crash(state: PostfixState) -> Iterator[Finding]:

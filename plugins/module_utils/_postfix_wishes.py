@@ -72,7 +72,8 @@ class Wishes:
             msg = "tlsrpt is on, and tlsrpt_socket is missing: give the socket that the collector listens on"
             raise InvalidInput(msg)
         if self.tlsrpt_socket is not None:
-            _check_path("tlsrpt_socket", self.tlsrpt_socket)
+            # Postfix takes a relative one from the queue directory, with and without chroot.
+            _check_path("tlsrpt_socket", f"/{self.tlsrpt_socket.removeprefix('/')}")
 
 
 def _check_path(option: str, path: str) -> None:

@@ -129,8 +129,11 @@ options:
         later. Left as it is when omitted.
     type: bool
   tlsrpt_socket:
-    description: C(smtp_tlsrpt_socket_name), where the collector listens; needed when O(tlsrpt=true).
-    type: path
+    description:
+      - C(smtp_tlsrpt_socket_name), where the collector listens; needed when O(tlsrpt=true).
+      - A path relative to Postfix's queue directory is right with and without chroot,
+        for example V(run/tlsrpt/tlsrpt.sock).
+    type: str
   hostname:
     description: C(myhostname), this host's full name. Left as it is when omitted.
     type: str
@@ -282,7 +285,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "server_protocols": {"type": "str"},
     "raw_public_keys": {"type": "bool", "no_log": False},
     "tlsrpt": {"type": "bool"},
-    "tlsrpt_socket": {"type": "path"},
+    "tlsrpt_socket": {"type": "str"},
     "hostname": {"type": "str"},
     "destinations": {"type": "list", "elements": "str", "default": []},
     "ports": {"type": "list", "elements": "int", "default": [25]},

@@ -146,6 +146,14 @@ def test_lmtp_sockets_cannot_have_dane(main: dict[str, str], overrides: str, set
     assert found(main, overrides=overrides) == []
 
 
+def test_a_collectors_socket_must_be_within_reach() -> None:
+    on = {"smtp_tlsrpt_enable": "yes", "smtp_tlsrpt_socket_name": "/run/tlsrpt.sock"}
+    assert found(on) == [("smtp_tlsrpt_socket_name", "warning")]
+    assert found(on | {"smtp_tlsrpt_socket_name": "run/tlsrpt/tlsrpt.sock"}) == []
+    assert found(on | {"smtp_tlsrpt_enable": "no"}) == []
+    assert found(on, master=MASTER.replace("y       -       -       smtp", "n       -       -       smtp")) == []
+
+
 @pytest.mark.parametrize(
     ("version", "affected"),
     [
