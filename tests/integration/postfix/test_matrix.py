@@ -74,14 +74,14 @@ postconf -e smtp_tls_security_level=may smtp_host_lookup=native,dns
 UNTIDY = r"""
 mkdir -p /srv/postfix; mv /etc/postfix/main.cf /srv/postfix/main.cf; ln -s /srv/postfix/main.cf /etc/postfix/main.cf
 cat >> /srv/postfix/main.cf <<'EOF'
-# Gr\303\274\303\237e, a comment beyond ASCII
+# Grüße: a comment beyond ASCII
 smtpd_tls_chain_files = /old/a.pem,
 # a comment amid the value
 	/old/b.pem
 smtp_tls_loglevel=0
 smtp_tls_loglevel = 2
 my_own_parameter = one, two
-header_checks = regexp:
+smtpd_banner = $myhostname ESMTP $my_own_parameter
 EOF
 """
 

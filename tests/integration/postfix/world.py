@@ -35,6 +35,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 NETWORK: Final = "dane-postfix-test"
 SUBNET: Final = "10.53.252.0/24"
 PEER_ADDRESS: Final = "10.53.252.25"
+MODULE: Final = "ansible_collections.mailsec.dane.plugins.modules.postfix_dane"
 PEER: Final = f"{NETWORK}-peer"
 
 # A process that reaps what daemons leave behind.
@@ -58,6 +59,7 @@ stale MX 10 mx-stale
 mx A PEER_ADDRESS
 mx-stale A PEER_ADDRESS
 _25._tcp.mx TLSA 3 1 1 $digest
+_smtp._tls TXT "v=TLSRPTv1; rua=mailto:tls-reports@peer.example"
 _25._tcp.mx-stale TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000001
 EOF
 cat > /etc/knot/knot.conf <<EOF
@@ -138,7 +140,7 @@ postsuper -d ALL >/dev/null 2>&1
 mkdir -p /var/spool/postfix/etc
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf
 cp /etc/resolv.conf /etc/services /etc/hosts /var/spool/postfix/etc/
-rm -f /var/log/mail.log
+rm -f /var/log/mail.log /var/log/mail-out.log
 """
 
 
@@ -187,16 +189,19 @@ class MailHost:
         if start:
             self.run("postfix start >/dev/null 2>&1")
 
-    def module(self, *, check: bool = False, diff: bool = False, **options: Any) -> Outcome:  # noqa: ANN401  # any option
+    def module(self, *, check: bool = False, **options: Any) -> Outcome:  # noqa: ANN401  # any option
         """Run the module."""
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
-        command = "cd /opt/module && cat > args.json && python3 -m MODULE args.json || true".replace(
-            "MODULE", "ansible_collections.mailsec.dane.plugins.modules.postfix_dane"
-        )
-        output = podman.execute(
-            self.name, ["bash", "-c", command], stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
-        )
+        output = self._module("", {**options, "_ansible_check_mode": check})
         return Outcome(json.loads(output.strip().splitlines()[-1]))
+
+    def module_killed(self, seconds: float, **options: Any) -> bool:  # noqa: ANN401  # any option
+        """Run the module and kill it after so many seconds; return whether it was still at work."""
+        return not self._module(f"timeout --signal=KILL {seconds:.3f}", options).strip()
+
+    def _module(self, prefix: str, options: dict[str, Any]) -> str:
+        command = f"cd /opt/module && cat > args.json && {prefix} python3 -m {MODULE} args.json || true"
+        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
+        return podman.execute(self.name, ["bash", "-c", command], stdin=arguments)
 
     def explicit(self, directory: str = "/etc/postfix") -> dict[str, str]:
         """What main.cf sets, as postconf tells."""
@@ -208,18 +213,24 @@ class MailHost:
         lines = self.run(f"cd {directory} && find . -type f -exec sha256sum {{}} +").splitlines()
         return {path: digest for digest, path in (line.split(maxsplit=1) for line in lines)}
 
-    def send(self, recipient: str = "inbox@peer.example", *, directory: str = "/etc/postfix") -> Delivery:
+    def send(
+        self,
+        recipient: str = "inbox@peer.example",
+        *,
+        directory: str = "/etc/postfix",
+        log: str = "/var/log/mail.log",
+    ) -> Delivery:
         """Send a message and return what Postfix's log says of its first delivery attempt."""
         message = Message(self.name, recipient, f"{uuid.uuid4()}@test.invalid", time.time())
         text = f"From: root@here.example\nTo: {recipient}\nMessage-ID: <{message.message_id}>\n\ntest\n"
         sendmail = ["sendmail", "-C", directory, "-i", "-f", "root@here.example", "--", recipient]
         podman.execute(self.name, sendmail, stdin=text.encode())
         for _attempt in range(120):
-            log = self.run("cat /var/log/mail.log")
-            if delivery := first_outcome(log.splitlines(), message):
+            lines = self.run(f"cat {log}").splitlines()
+            if delivery := first_outcome(lines, message):
                 return delivery
             time.sleep(0.25)
-        raise AssertionError(f"no delivery attempt to {recipient} in the log:\n{log}")
+        raise AssertionError("\n".join([f"no delivery attempt to {recipient} in the log:", *lines]))
 
 
 def _module_archive() -> bytes:

@@ -1,0 +1,60 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""kill -9 at random moments: Postfix has a valid configuration, and the next run finishes the work."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from lab.topology import Suite
+
+if TYPE_CHECKING:
+    from integration.postfix.world import MailHost
+
+KILLS: Final = 20
+
+ONE: Final[dict[str, Any]] = {
+    "security_level": "dane",
+    "policies": [{"destination": "other.example", "level": "may"}],
+    "chain_files": ["/etc/dane/host/deployed/*.pem"],
+}
+OTHER: Final[dict[str, Any]] = {"security_level": "dane-only", "policies": [], "log_level": 2}
+
+
+def _judge(host: MailHost, allowed: list[dict[str, str]]) -> None:
+    main_cf = host.explicit()
+    assert main_cf in allowed
+    host.run("postfix check && postconf -c /etc/postfix >/dev/null")
+    if "smtp_tls_policy_maps" in main_cf:
+        host.run("postmap -q other.example texthash:/etc/postfix/dane_policy")
+
+
+@pytest.mark.parametrize("suite", [Suite.TRIXIE])
+def test_kills_at_random(mail_hosts: dict[Suite, MailHost], suite: Suite) -> None:
+    host = mail_hosts[suite]
+    host.reset()
+    host.module(**OTHER)
+    other = host.explicit()
+    started = time.monotonic()
+    host.module(**ONE)
+    duration = time.monotonic() - started
+    one = host.explicit()
+    assert one != other
+    moments = random.Random(7672)  # noqa: S311  # the same moments in every run, and no secret
+    killed = 0
+    for count in range(KILLS):
+        options, wanted = (OTHER, other) if count % 2 == 0 else (ONE, one)
+        killed += host.module_killed(moments.uniform(0, duration), **options)
+        _judge(host, [one, other])
+        host.module(**options)
+        assert host.explicit() == wanted
+        assert not host.module(**options).changed
+    assert killed > KILLS / 4, f"only {killed} of {KILLS} runs were still at work when they were to be killed"
+    assert host.send().verified
+    assert [path for path in host.tree() if "dane-" in path] == []
