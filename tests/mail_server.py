@@ -33,11 +33,14 @@ def new_key(kind: str) -> PrivateKey:
     return ec.generate_private_key(ec.SECP256R1()) if kind == "ecdsa" else ed25519.Ed25519PrivateKey.generate()
 
 
+# Certificates of one run are all issued at the same second, so that the days between two dates are whole.
+NOW: t.Final = dt.datetime.now(dt.UTC).replace(microsecond=0)
+
+
 def certificate(
     key: PrivateKey, name: str = "mx.example", *, issuer: tuple[PrivateKey, str] | None = None, ca: bool = False
 ) -> x509.Certificate:
     """Make a certificate of `key` for `name`, signed by `issuer` (key and name) or by itself, valid for a month."""
-    now = dt.datetime.now(dt.UTC)
     signer, signer_name = issuer or (key, name)
     return (
         x509.CertificateBuilder()
@@ -45,8 +48,8 @@ def certificate(
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, signer_name)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=30))
+        .not_valid_before(NOW - dt.timedelta(days=1))
+        .not_valid_after(NOW + dt.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256())

@@ -17,8 +17,8 @@ description:
     and their order stay as they are. The file is read as Postfix reads it, with quoting, lists, comments and
     continuation lines.
   - Runs C(newaliases) when a table of Postfix's C(alias_database) is missing, older than its text, or holds something
-    else than its text says, whoever edited it, and only then. What a table should hold is found by having Postfix build one
-    from the text in a scratch directory, so the type of table makes no difference.
+    else than its text says, whoever edited it, and only then. What a table should hold is found by having Postfix build
+    one from the text in a scratch directory, so the type of table makes no difference.
   - Follows each alias before anything is written. A loop, and a required name that reaches nobody, is an error; another
     name that reaches nobody is a warning. Mail to root that would stay in root's own mailbox counts as reaching nobody.
   - File and tables change together. Where C(newaliases) fails, both are put back.

@@ -24,9 +24,9 @@ HEAD: t.Final = """\
 
 Made by `python -m conformance.table` from the last run of `python -m conformance`; do not edit.
 
-Each line is a deployment, raised in the lab and judged by a real delivery from Postfix on Debian 13 (3.10) and on
-Debian 12 (3.7), by one from Exim on Debian 13 (built with GnuTLS), and by `openssl s_client -dane_tlsa_domain`, which does no
-DNS and is asked only where the DNS is sound. *Expected* is what the RFC wants: our verdict, and what a sender does.
+Each line is a deployment, raised in the lab and judged by a real delivery from Postfix on Debian 13 (3.10) and 12 (3.7)
+and from Exim on Debian 13 (built with GnuTLS), and by `openssl s_client -dane_tlsa_domain`, which does no DNS and is
+asked only where the DNS is sound. *Expected* is what the RFC wants: our verdict, and what a sender does.
 """
 
 

@@ -6,7 +6,21 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from hypothesis import settings
+
+if t.TYPE_CHECKING:
+    import pytest
+
+_LONGEST_NAME: t.Final = 40
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=100)
 settings.load_profile("repeatable")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name octets and long messages by their argument: those about keys differ in each process, and parallel runs
+    compare the tests' names."""
+    del config
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > _LONGEST_NAME) else None

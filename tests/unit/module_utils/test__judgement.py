@@ -32,14 +32,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._walk import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
-from mail_server import certificate, der, new_key
+from mail_server import NOW, certificate, der, new_key
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._endpoint_report import EndpointReport
 
 HOST: t.Final = "mx.example"
 OWNER: t.Final = "_25._tcp.mx.example"
-NOW: t.Final = dt.datetime.now(dt.UTC)
 KEY, CA_KEY = new_key("ecdsa"), new_key("ecdsa")
 SELF_SIGNED: t.Final = certificate(KEY)
 CA: t.Final = certificate(CA_KEY, "ca.example", ca=True)
@@ -366,7 +365,7 @@ def test_section_8_is_judged_beside_the_verdict() -> None:
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        ({"now": NOW + dt.timedelta(days=21)}, "the certificate expires in 8 days"),
+        ({"now": NOW + dt.timedelta(days=21, hours=1)}, "the certificate expires in 8 days"),
         ({"version": "TLSv1.1"}, "only TLSv1.1 was agreed on, which RFC 8996 forbids"),
         (
             {"records": (RIGHT, *(TlsaRecord(3, 1, 1, bytes([n]) * 32) for n in range(12)))},
