@@ -16,7 +16,7 @@ from pathlib import Path
 from ._certificate import not_after
 from ._certificate_deployment import deploy, describe
 from ._certificate_store import CertificateStore
-from ._errors import InvalidInput
+from ._errors import InvalidInput, LookupFailed
 from ._key_change import Policy
 from ._key_material import load_material, recover_key
 from ._module import text_diff
@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._server_chain import ServerChain
+    from ._tlsa import TlsaRecord
 
 __all__ = ["run"]
 
@@ -59,13 +60,24 @@ def _gid(group: str | None) -> int | None:
 def _deployed(store: CertificateStore, options: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     host = to_ascii(options["host"])
     resolver = Resolver(options["resolver"], options["resolver_port"], options["timeout"])
-    ports = options["ports"]
+    unanswered: list[str] = []
+
+    def published() -> dict[str, tuple[TlsaRecord, ...]]:
+        try:
+            return published_records(resolver, host, options["ports"])
+        except LookupFailed as exc:
+            # Check mode comes before the run that sets up the host's resolver.
+            if not check_mode:
+                raise
+            unanswered.append(f"A run would stop here unless the published records can be looked up by then: {exc}")
+            return {}
+
     done = deploy(
         store,
         [load_material(entry, number) for number, entry in enumerate(options["chains"], 1)],
         Policy(host, replace_key=options["replace_key"], keep=options["keep"], units=tuple(options["reload"])),
         datetime.now(UTC),
-        published=(lambda: published_records(resolver, host, ports)) if ports else None,
+        published=published if options["ports"] else None,
         check_mode=check_mode,
     )
     return {
@@ -74,7 +86,7 @@ def _deployed(store: CertificateStore, options: Mapping[str, t.Any], *, check_mo
         "chains": [_chain(chain, store.link) for chain in done.after],
         "removed_generations": list(done.pruned),
         "diff": text_diff(str(store.link), describe(done.before), describe(done.after)),
-        "warnings": list(done.warnings),
+        "warnings": [*unanswered, *done.warnings],
     }
 
 
