@@ -15,6 +15,7 @@ They are raised by the core and the adapters, and translated once at the edge: i
     ├── InvalidInput (also a ValueError)   what the user gave, or a peer served, is malformed
     │   ├── InvalidRecord                  a TLSA record, in any of its forms
     │   ├── InvalidCertificate             a certificate, public key or chain file
+    │   ├── InvalidReport                  a TLS report (RFC 8460), or the mail or file that carries it
     │   └── InvalidName                    a host name, port, transport or owner name
     ├── LookupFailed                       a DNS question could not be answered; this never means "there is none"
     ├── ProbeImpossible                    this host lacks what it needs to look at servers, so nothing is known of them
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "InvalidRecord",
+    "InvalidReport",
     "LookupFailed",
     "PostfixError",
     "PostfixMissing",
@@ -65,6 +67,10 @@ class InvalidCertificate(InvalidInput):
 
 class InvalidName(InvalidInput):
     """A host name, port or transport cannot be part of a TLSA owner name."""
+
+
+class InvalidReport(InvalidInput):
+    """A TLS report (RFC 8460), or the mail or file that carries it, is malformed, too large, or none at all."""
 
 
 class LookupFailed(DaneError):  # noqa: N818  # see InvalidInput

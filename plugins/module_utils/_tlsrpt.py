@@ -1,0 +1,243 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""TLS reporting (RFC 8460): the DNS record that asks for reports, and what a report says. Pure.
+
+A report is written by a stranger. What it says is taken strictly, its texts are cut and freed of control characters,
+and nothing in it is a proof: a forged one is as easy to send as any mail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ._errors import InvalidInput, InvalidReport
+from ._names import to_ascii
+
+__all__ = [
+    "MAX_JSON",
+    "RESULT_TYPES",
+    "Failure",
+    "PolicyReport",
+    "Report",
+    "parse_report",
+    "tlsrpt_owner_name",
+    "tlsrpt_record",
+]
+
+MAX_JSON: t.Final = 4 << 20
+"""Octets of JSON that are read; reports of large senders have some ten thousand."""
+
+RESULT_TYPES: t.Final = frozenset(
+    {
+        "starttls-not-supported",
+        "certificate-host-mismatch",
+        "certificate-expired",
+        "certificate-not-trusted",
+        "validation-failure",
+        "tlsa-invalid",
+        "dnssec-invalid",
+        "dane-required",
+        "sts-policy-fetch-error",
+        "sts-policy-invalid",
+        "sts-webpki-invalid",
+    }
+)
+"""The result types of RFC 8460 section 4.3; a sender may use others that IANA has registered since."""
+
+_POLICY_TYPES: t.Final = ("tlsa", "sts", "no-policy-found")
+_MAX_POLICIES: t.Final = 1_000
+_MAX_FAILURES: t.Final = 10_000
+_MAX_TEXT: t.Final = 255
+_MAX_COUNT: t.Final = 1 << 53
+_TOKEN = re.compile(r"[a-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Sessions that failed for one reason. Texts are as the sender gave them, cut to 255 printable characters."""
+
+    result_type: str
+    count: int
+    receiving_host: str = ""
+    receiving_address: str = ""
+    sending_address: str = ""
+    reason_code: str = ""
+    information: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """What a sender saw under one policy for one domain."""
+
+    policy_type: str
+    domain: str
+    successful: int
+    failed: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report: who sent it, for which time, and its policies."""
+
+    organization: str
+    identifier: str
+    contact: str
+    begin: datetime
+    end: datetime
+    policies: tuple[PolicyReport, ...]
+
+
+def tlsrpt_owner_name(domain: str) -> str:
+    """Where the record of a mail domain stands: ``_smtp._tls.example.org`` (section 3). Raises InvalidName."""
+    return f"_smtp._tls.{to_ascii(domain)}"
+
+
+def tlsrpt_record(destinations: t.Sequence[str]) -> str:
+    """The text of the TXT record that asks for reports to mail addresses and ``https:`` addresses (section 3).
+
+    A mail address is given with or without ``mailto:``. Raises InvalidInput.
+    """
+    if not destinations:
+        msg = "A TLSRPT record needs a mail address or an https: address that reports are sent to"
+        raise InvalidInput(msg)
+    addresses = []
+    for destination in destinations:
+        address = destination if destination.startswith(("mailto:", "https://")) else f"mailto:{destination}"
+        if not re.fullmatch(r"mailto:[!-~]+@[!-~]+|https://[!-~]+", address):
+            msg = f"TLS reports cannot be sent to {destination!r}; give a mail address or an https: address, in ASCII"
+            raise InvalidInput(msg)
+        # These three would end the address or the field.
+        addresses.append(address.replace(",", "%2C").replace("!", "%21").replace(";", "%3B"))
+    return f"v=TLSRPTv1; rua={','.join(addresses)}"
+
+
+def parse_report(data: bytes) -> Report:
+    """Read the JSON of a report (section 4.4). Raises InvalidReport."""
+    if len(data) > MAX_JSON:
+        msg = f"it is larger than {MAX_JSON >> 20} MiB"
+        raise InvalidReport(msg)
+    try:
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+    except UnicodeDecodeError as exc:
+        msg = f"it is not UTF-8: octet {exc.start} is {data[exc.start]:#04x}"
+        raise InvalidReport(msg) from None
+    except (ValueError, RecursionError) as exc:
+        msg = f"it is not JSON: {_clean(str(exc))}"
+        raise InvalidReport(msg) from None
+    document = _object(document, "the report")
+    dates = _object(document.get("date-range"), "date-range")
+    policies = _array(document.get("policies"), "policies", _MAX_POLICIES)
+    report = Report(
+        organization=_text(document, "organization-name") or "(unnamed)",
+        identifier=_text(document, "report-id"),
+        contact=_text(document, "contact-info"),
+        begin=_moment(dates, "start-datetime"),
+        end=_moment(dates, "end-datetime"),
+        policies=tuple(_policy(policy) for policy in policies),
+    )
+    if report.end < report.begin:
+        msg = f"its date-range ends ({report.end.isoformat()}) before it begins ({report.begin.isoformat()})"
+        raise InvalidReport(msg)
+    return report
+
+
+def _policy(value: object) -> PolicyReport:
+    entry = _object(value, "an entry of policies")
+    policy = _object(entry.get("policy"), "policy")
+    summary = _object(entry.get("summary"), "summary")
+    kind = _text(policy, "policy-type")
+    if kind not in _POLICY_TYPES:
+        msg = f"its policy-type is {kind!r}, and must be one of {', '.join(_POLICY_TYPES)}"
+        raise InvalidReport(msg)
+    # Some senders give null, or nothing, where there was no failure.
+    details = _array(entry.get("failure-details") or [], "failure-details", _MAX_FAILURES)
+    return PolicyReport(
+        policy_type=kind,
+        domain=_text(policy, "policy-domain").lower().rstrip("."),
+        successful=_count(summary, "total-successful-session-count"),
+        failed=_count(summary, "total-failure-session-count"),
+        failures=tuple(_failure(detail) for detail in details),
+    )
+
+
+def _failure(value: object) -> Failure:
+    detail = _object(value, "an entry of failure-details")
+    kind = _text(detail, "result-type")
+    if not _TOKEN.fullmatch(kind):
+        msg = f"its result-type is {kind!r}, and must be a word such as certificate-expired"
+        raise InvalidReport(msg)
+    return Failure(
+        result_type=kind,
+        count=_count(detail, "failed-session-count"),
+        receiving_host=_text(detail, "receiving-mx-hostname").lower().rstrip("."),
+        receiving_address=_text(detail, "receiving-ip"),
+        sending_address=_text(detail, "sending-mta-ip"),
+        reason_code=_text(detail, "failure-reason-code"),
+        information=_text(detail, "additional-information"),
+    )
+
+
+def _no_constant(name: str) -> t.NoReturn:
+    msg = f"{name} is no JSON value"
+    raise ValueError(msg)
+
+
+def _object(value: object, what: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        msg = f"{what} is missing, or is no JSON object"
+        raise InvalidReport(msg)
+    return value
+
+
+def _array(value: object, what: str, limit: int) -> list[object]:
+    if not isinstance(value, list):
+        msg = f"{what} is missing, or is no JSON array"
+        raise InvalidReport(msg)
+    if len(value) > limit:
+        msg = f"{what} has {len(value)} entries, and {limit} are read at most"
+        raise InvalidReport(msg)
+    return value
+
+
+def _text(source: t.Mapping[str, object], key: str) -> str:
+    """A text, empty where it is missing or null."""
+    value = source.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        msg = f"{key} is no text"
+        raise InvalidReport(msg)
+    return _clean(value)
+
+
+def _clean(text: str) -> str:
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:1024])
+    return shown if len(shown) <= _MAX_TEXT else f"{shown[: _MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _count(source: t.Mapping[str, object], key: str) -> int:
+    value = source.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_COUNT:
+        msg = f"{key} is missing, or is no whole number from 0"
+        raise InvalidReport(msg)
+    return value
+
+
+def _moment(source: t.Mapping[str, object], key: str) -> datetime:
+    text = _text(source, key)
+    try:
+        moment = datetime.fromisoformat(text)
+        # RFC 3339 wants the offset; without one it can only be UTC.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        msg = f"{key} is {text!r}, and must be a date and time such as 2026-11-22T00:00:00Z"
+        raise InvalidReport(msg) from None

@@ -1,0 +1,484 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import copy
+import gzip
+import json
+import os
+import re
+import time
+import typing as t
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, InvalidReport
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt import (
+    MAX_JSON,
+    Failure,
+    Report,
+    parse_report,
+    tlsrpt_owner_name,
+    tlsrpt_record,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_files import collect, summary
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_mail import (
+    MAX_INPUT,
+    MAX_MAIL,
+    messages_of,
+    report_of,
+    reports_of_mail,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+# RFC 8460 appendix B.
+RFC_EXAMPLE: t.Final[dict[str, t.Any]] = {
+    "organization-name": "Company-X",
+    "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},
+    "contact-info": "sts-reporting@company-x.example",
+    "report-id": "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
+    "policies": [
+        {
+            "policy": {
+                "policy-type": "sts",
+                "policy-string": ["version: STSv1", "mode: testing", "mx: *.mail.company-y.example", "max_age: 86400"],
+                "policy-domain": "company-y.example",
+                "mx-host": ["*.mail.company-y.example"],
+            },
+            "summary": {"total-successful-session-count": 5326, "total-failure-session-count": 303},
+            "failure-details": [
+                {
+                    "result-type": "certificate-expired",
+                    "sending-mta-ip": "2001:db8:abcd:0012::1",
+                    "receiving-mx-hostname": "mx1.mail.company-y.example",
+                    "failed-session-count": 100,
+                },
+                {
+                    "result-type": "starttls-not-supported",
+                    "sending-mta-ip": "2001:db8:abcd:0013::1",
+                    "receiving-mx-hostname": "mx2.mail.company-y.example",
+                    "receiving-ip": "203.0.113.56",
+                    "failed-session-count": 200,
+                    "additional-information": "https://reports.company-x.example/report_info?id=5065427c-23d3",
+                },
+                {
+                    "result-type": "validation-failure",
+                    "sending-mta-ip": "198.51.100.62",
+                    "receiving-ip": "203.0.113.58",
+                    "receiving-mx-hostname": "mx-backup.mail.company-y.example",
+                    "failed-session-count": 3,
+                    "failure-reason-code": "X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED",
+                },
+            ],
+        }
+    ],
+}
+PLAIN: t.Final = json.dumps(RFC_EXAMPLE).encode()
+PACKED: t.Final = gzip.compress(PLAIN)
+
+
+def changed(path: str, value: object) -> bytes:
+    """The RFC's example with the value at a path such as ``policies.0.summary`` exchanged; ... takes the key away."""
+    document = copy.deepcopy(RFC_EXAMPLE)
+    *way, last = path.split(".")
+    place: t.Any = document
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    if value is ...:
+        del place[last]
+    else:
+        place[int(last) if last.isdigit() else last] = value
+    return json.dumps(document).encode()
+
+
+def refusal(read: t.Callable[[bytes], object], data: bytes) -> str | None:
+    """Why `data` is refused, None where it is read. Anything but InvalidReport is a crash, and fails the test."""
+    try:
+        read(data)
+    except InvalidReport as refused:
+        return str(refused)
+    return None
+
+
+def mail(attachment: bytes, content_type: str = "application/tlsrpt+gzip", name: str = "r.json.gz") -> bytes:
+    encoded = base64.encodebytes(attachment)
+    return (
+        b"From: reporter@company-x.example\nTLS-Report-Domain: company-y.example\nMIME-Version: 1.0\n"
+        b'Content-Type: multipart/report; report-type="tlsrpt"; boundary="b"\n\n'
+        b"--b\nContent-Type: text/plain\n\nA report.\n--b\n"
+        + f'Content-Type: {content_type}\nContent-Disposition: attachment; filename="{name}"\n'.encode()
+        + b"Content-Transfer-Encoding: base64\n\n"
+        + encoded
+        + b"--b--\n"
+    )
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_asks_for_reports_at_the_mail_domain() -> None:
+    assert tlsrpt_owner_name("Example.ORG.") == "_smtp._tls.example.org"
+    assert tlsrpt_record(["tls-reports@example.org"]) == "v=TLSRPTv1; rua=mailto:tls-reports@example.org"
+
+
+def test_characters_that_would_end_an_address_are_encoded() -> None:
+    assert tlsrpt_record(["mailto:a,b!c;d@example.org", "https://example.org/r;x"]) == (
+        "v=TLSRPTv1; rua=mailto:a%2Cb%21c%3Bd@example.org,https://example.org/r%3Bx"
+    )
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "http://example.org/", "a b@example.org", "ä@example.org"])
+def test_what_reports_cannot_be_sent_to_is_refused(address: str) -> None:
+    with pytest.raises(InvalidInput, match="TLS reports cannot be sent to"):
+        tlsrpt_record([address])
+
+
+def test_a_record_without_address_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="needs a mail address"):
+        tlsrpt_record([])
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_rfc_is_read() -> None:
+    report = parse_report(PLAIN)
+    assert (report.organization, report.identifier) == ("Company-X", "5065427c-23d3-47ca-b6e0-946ea0e8c4be")
+    assert (report.begin, report.end) == (
+        datetime(2016, 4, 1, tzinfo=UTC),
+        datetime(2016, 4, 1, 23, 59, 59, tzinfo=UTC),
+    )
+    (policy,) = report.policies
+    assert (policy.policy_type, policy.domain, policy.successful, policy.failed) == (
+        "sts",
+        "company-y.example",
+        5326,
+        303,
+    )
+    assert policy.failures[2] == Failure(
+        "validation-failure",
+        3,
+        "mx-backup.mail.company-y.example",
+        "203.0.113.58",
+        "198.51.100.62",
+        "X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("policies.0.failure-details", ...),
+        ("policies.0.failure-details", None),
+        ("policies.0.failure-details", []),
+        ("policies.0.policy.mx-host", "*.mail.company-y.example"),
+        ("policies.0.policy.mx-host", ...),
+        ("policies.0.policy.policy-string", ...),
+        ("policies.0.policy", {"policy-type": "no-policy-found", "policy-domain": "company-y.example"}),
+        ("contact-info", ...),
+        ("contact-info", None),
+        ("date-range.start-datetime", "2016-04-01T02:00:00+02:00"),
+        ("date-range.start-datetime", "2016-04-01T00:00:00.000Z"),
+        ("policies", []),
+        ("some-extension", {"x": 1}),
+    ],
+)
+def test_the_shapes_that_large_senders_use_are_read(path: str, value: object) -> None:
+    report = parse_report(changed(path, value))
+    assert report.begin == datetime(2016, 4, 1, tzinfo=UTC)
+
+
+def test_a_result_type_that_is_newer_than_this_code_is_kept() -> None:
+    report = parse_report(changed("policies.0.failure-details.0.result-type", "quantum-failure"))
+    assert report.policies[0].failures[0].result_type == "quantum-failure"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is not JSON"),
+        (b"hello", "it is not JSON"),
+        (b"[]", "the report is missing, or is no JSON object"),
+        (b"null", "the report is missing, or is no JSON object"),
+        (b"\xff\xfe{}", "it is not UTF-8: octet 0 is 0xff"),
+        (PLAIN.decode().encode("utf-16"), "it is not UTF-8"),
+        (b'{"a": NaN}', "it is not JSON: NaN is no JSON value"),
+        (b'{"a": Infinity}', "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b'{"a":' * 100_000, "it is not JSON"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "it is not JSON"),
+        (b" " * (MAX_JSON + 1), "it is larger than 4 MiB"),
+        (changed("date-range", ...), "date-range is missing, or is no JSON object"),
+        (changed("date-range.end-datetime", "yesterday"), "end-datetime is 'yesterday', and must be a date and time"),
+        (changed("date-range.end-datetime", "2016-03-01T00:00:00Z"), "before it begins"),
+        (changed("date-range.end-datetime", 5), "end-datetime is no text"),
+        (changed("date-range.start-datetime", "0001-01-01T00:00:00+14:00"), "start-datetime is '0001-01-01"),
+        (changed("policies", {}), "policies is missing, or is no JSON array"),
+        (changed("policies", [{}] * 1001), "policies has 1001 entries, and 1000 are read at most"),
+        (changed("policies.0", "x"), "an entry of policies is missing, or is no JSON object"),
+        (changed("policies.0.policy.policy-type", "bogus"), "its policy-type is 'bogus'"),
+        (changed("policies.0.summary", ...), "summary is missing"),
+        (
+            changed("policies.0.summary.total-failure-session-count", -1),
+            "total-failure-session-count is missing, or is no",
+        ),
+        (changed("policies.0.summary.total-failure-session-count", True), "is no whole number"),
+        (changed("policies.0.summary.total-failure-session-count", 1.5), "is no whole number"),
+        (changed("policies.0.summary.total-failure-session-count", "3"), "is no whole number"),
+        (changed("policies.0.summary.total-failure-session-count", 1 << 60), "is no whole number"),
+        (changed("policies.0.failure-details", {"x": 1}), "failure-details is missing, or is no JSON array"),
+        (changed("policies.0.failure-details.0.result-type", "<b>x"), "its result-type is '<b>x'"),
+        (changed("organization-name", ["x"]), "organization-name is no text"),
+    ],
+)
+def test_what_is_no_report_is_refused_with_the_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidReport, match=re.escape(reason)):
+        parse_report(data)
+
+
+def test_hostile_texts_are_cut_and_freed_of_control_characters() -> None:
+    report = parse_report(changed("organization-name", "\x1b[31mred\r\nforged line\u202e" + "x" * 10_000))
+    assert report.organization.isprintable()
+    assert len(report.organization) == 255
+
+
+JSON_VALUES: t.Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON_VALUES)
+def test_any_other_json_is_refused(document: object) -> None:
+    assert refusal(parse_report, json.dumps(document).encode())
+
+
+PLACES: t.Final = ("policies.0.policy", "policies.0.summary", "policies.0.failure-details.1", "date-range", "report-id")
+
+
+@given(st.sampled_from(PLACES), st.none() | st.integers() | st.text() | st.lists(st.none()))
+def test_any_value_anywhere_is_read_or_refused(path: str, value: object) -> None:
+    assert refusal(parse_report, changed(path, value)) != ""
+
+
+# --- what carries them ------------------------------------------------------------------------------------------------
+
+
+def test_a_report_may_be_compressed_or_not() -> None:
+    assert report_of(PACKED) == report_of(PLAIN) == parse_report(PLAIN)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"0" * (200 << 20), 9)
+    assert len(bomb) < MAX_INPUT
+    before = time.process_time()
+    with pytest.raises(InvalidReport, match="it unpacks to more than 4 MiB"):
+        report_of(bomb)
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (PACKED[:-9], "it is gzip that was cut off"),
+        (PACKED[:20], "it is gzip that was cut off"),
+        (b"\x1f\x8b" + b"\0" * 30, "it is damaged gzip"),
+        (PACKED + b"more", "4 octets follow its gzip data"),
+        (PACKED + PACKED, "octets follow its gzip data"),
+        (gzip.compress(PACKED), "it is not UTF-8"),
+        (b" " * (MAX_INPUT + 1), "it has 4194305 octets, and 4 MiB are read at most"),
+    ],
+)
+def test_a_container_that_is_damaged_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidReport, match=re.escape(reason)):
+        report_of(data)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name", "attachment"),
+    [
+        ("application/tlsrpt+gzip", "company-x.example!company-y.example!1!2.json.gz", PACKED),
+        ("application/tlsrpt+json", "r.json", PLAIN),
+        ("application/octet-stream", "R.JSON.GZ", PACKED),
+        ("application/gzip", "r.json.gz", PACKED),
+        ("application/tlsrpt+gzip", "", PACKED),
+    ],
+)
+def test_a_report_is_found_in_a_mail_by_type_or_by_name(content_type: str, name: str, attachment: bytes) -> None:
+    assert reports_of_mail(mail(attachment, content_type, name)) == (parse_report(PLAIN),)
+
+
+def test_other_mail_has_no_report() -> None:
+    assert reports_of_mail(b"Subject: hello\n\nworld\n") == ()
+    assert reports_of_mail(mail(b"picture", "image/png", "x.png")) == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd.json",
+        "/etc/shadow.json.gz",
+        "x.json.gz\\0.exe",
+        "-rf.json.gz",
+        "a" * 5000 + ".json",
+        "$(id).json",
+    ],
+)
+def test_hostile_names_of_attachments_are_only_names(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports_of_mail(mail(PACKED, "application/octet-stream", name))
+    assert os.listdir(tmp_path) == []  # noqa: PTH208  # nothing was written
+
+
+def test_a_bad_attachment_does_not_hide_a_good_one() -> None:
+    double = mail(PACKED).replace(b"--b--\n", b"--b\nContent-Type: application/tlsrpt+json\n\n{broken\n--b--\n")
+    good, bad = reports_of_mail(double)
+    assert isinstance(good, Report)
+    assert isinstance(bad, InvalidReport)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 60 + b"--b--\n",
+            "the mail has more than 50 parts",
+        ),
+        (b"x: " + b"y" * MAX_MAIL, "8 MiB are read at most"),
+    ],
+)
+def test_a_mail_beyond_the_limits_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidReport, match=re.escape(reason)):
+        reports_of_mail(data)
+
+
+def test_mail_within_mail_ad_infinitum_is_refused_or_read() -> None:
+    nested = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (number, number) for number in range(3000)
+    )
+    assert refusal(reports_of_mail, nested) != ""
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "x-uuencode", "no-such-encoding"])
+def test_wrong_transfer_encodings_are_refused_or_read(encoding: str) -> None:
+    data = mail(PACKED).replace(b"Encoding: base64", f"Encoding: {encoding}".encode())
+    (found,) = reports_of_mail(data)
+    assert isinstance(found, Report if encoding == "base64" else InvalidReport)
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_mail_or_refused(data: bytes) -> None:
+    for header in (
+        b"",
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+        b"Content-Type: application/tlsrpt+json\n\n",
+    ):
+        assert refusal(reports_of_mail, header + data) != ""
+
+
+def test_a_mailbox_is_taken_apart() -> None:
+    box = b"From a\nSubject: 1\n\n>From quoted\nFrom no blank line before\n\nFrom b\nSubject: 2\n\nx\n\n"
+    assert list(messages_of(box.splitlines(keepends=True))) == [
+        b"Subject: 1\n\n>From quoted\nFrom no blank line before\n\n",
+        b"Subject: 2\n\nx\n\n",
+    ]
+    assert list(messages_of([])) == []
+    assert list(messages_of([b"Subject: only\n", b"\n", b"x\n"])) == [b"Subject: only\n\nx\n"]
+
+
+def test_a_mail_that_is_too_large_does_not_hide_the_next_one() -> None:
+    big = [
+        b"From a\n",
+        b"Subject: big\n",
+        b"\n",
+        *[b"x" * 65535 + b"\n"] * 130,
+        b"\n",
+        b"From b\n",
+        b"Subject: 2\n",
+        b"\n",
+    ]
+    assert list(messages_of(big)) == [None, b"Subject: 2\n\n"]
+
+
+# --- on disk ----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_under_the_paths_is_read_once(tmp_path: Path) -> None:
+    maildir = tmp_path / "Maildir"
+    for name in ("cur", "new", "tmp"):
+        (maildir / name).mkdir(parents=True)
+    (maildir / "new" / "1").write_bytes(mail(PACKED))
+    (maildir / "cur" / "2:2,S").write_bytes(mail(gzip.compress(changed("report-id", "second"))))
+    (maildir / "tmp" / "3").write_bytes(b"unfinished")
+    box = tmp_path / "mbox"
+    box.write_bytes(
+        b"From x\n" + mail(PLAIN, "application/tlsrpt+json", "r.json") + b"\nFrom y\nSubject: hi\n\nhello\n\n"
+    )
+    plain = tmp_path / "plain.json"
+    plain.write_bytes(changed("report-id", "third"))
+    found = collect([str(maildir), str(box), str(plain)])
+    assert sorted(identifier for _organization, identifier, _begin in found.reports) == [
+        "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
+        "second",
+        "third",
+    ]
+    assert (found.refused, found.repeated, found.without_report) == ([], 1, 1)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{")
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b"0" * (8 << 20)))
+    (tmp_path / "c\n.json").write_bytes(PLAIN)
+    os.mkfifo(tmp_path / "d")
+    (tmp_path / "e").symlink_to("/etc/passwd")
+    with (tmp_path / "f").open("wb") as sparse:
+        sparse.truncate(100 << 20)
+    found = collect([str(tmp_path)])
+    assert len(found.reports) == 1
+    assert [(Path(place).name, reason.split(":")[0]) for place, reason in found.refused] == [
+        ("a.json", "it is not JSON"),
+        ("b.json.gz", "it unpacks to more than 4 MiB"),
+        ("d", "it is no regular file"),
+        ("e", "[Errno 40] Too many levels of symbolic links"),
+        ("f", "it has 104857600 octets, and 4 MiB are read at most"),
+    ]
+
+
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="/none cannot be read: No such file or directory"):
+        collect([f"{tmp_path}/none"])
+
+
+def test_the_summary_adds_up_by_domain_and_policy() -> None:
+    reports = [
+        parse_report(PLAIN),
+        parse_report(changed("organization-name", "Company-Z")),
+        parse_report(changed("policies.0.policy.policy-type", "tlsa")),
+    ]
+    sts, tlsa = summary(reports)
+    assert (sts["domain"], sts["policy_type"], sts["successful"], sts["failed"]) == (
+        "company-y.example",
+        "sts",
+        10652,
+        606,
+    )
+    assert sts["organizations"] == ["Company-X", "Company-Z"]
+    assert (sts["begin"], sts["end"]) == ("2016-04-01T00:00:00Z", "2016-04-01T23:59:59Z")
+    assert sts["failures"][0] == {
+        "result_type": "starttls-not-supported",
+        "host": "mx2.mail.company-y.example",
+        "count": 400,
+        "organizations": ["Company-X", "Company-Z"],
+    }
+    assert tlsa["failed"] == 303
+
+
+def test_old_reports_are_left_out_of_the_summary() -> None:
+    assert summary([parse_report(PLAIN)], since=datetime(2016, 4, 2, tzinfo=UTC)) == []
