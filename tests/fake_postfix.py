@@ -99,7 +99,7 @@ class FakePostfix:
 
 def _read(path: Path) -> dict[str, str]:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    return {name.strip(): value.strip() for name, _unused, value in (line.partition("=") for line in lines)}
 
 
 def _settings(parameters: Mapping[str, str]) -> str:

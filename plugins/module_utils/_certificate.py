@@ -11,9 +11,12 @@ from __future__ import annotations
 import typing as t
 from datetime import UTC, datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from ._deps import importing
+
+with importing():
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
 
 from ._der import CertificateParts, read_certificate
 from ._errors import InvalidCertificate
@@ -30,7 +33,7 @@ __all__ = [
     "shown_name",
 ]
 
-_Extension = t.TypeVar("_Extension", bound=x509.ExtensionType)
+_Extension = t.TypeVar("_Extension", bound="x509.ExtensionType")
 
 
 def load_der_certificate(der: bytes) -> x509.Certificate:

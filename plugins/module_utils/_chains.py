@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
-from cryptography import x509
+from ._deps import importing
+
+with importing():
+    from cryptography import x509
 
 from ._certificate import certificate_parts, extension, is_ca, shown_name
 from ._errors import InvalidCertificate
@@ -22,7 +25,7 @@ if t.TYPE_CHECKING:
 
 __all__ = ["Chain", "certificate_for_usage", "split_chains"]
 
-Chain = tuple[x509.Certificate, ...]
+Chain: t.TypeAlias = "tuple[x509.Certificate, ...]"
 
 
 def split_chains(certificates: Iterable[x509.Certificate]) -> tuple[Chain, ...]:

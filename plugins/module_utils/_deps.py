@@ -6,9 +6,10 @@
 
 """The one gate for libraries that a target may lack.
 
-Core and adapter files import dnspython and cryptography plainly. A module imports those files inside
-:func:`importing`, and calls :func:`require` first thing in ``main()``: where a library is missing, the user reads
-which Debian package brings it instead of a traceback, and ``ansible-test sanity`` can import every module without it.
+Core and adapter files import dnspython and cryptography inside :func:`importing`, and make what they need of them at
+import time inside :func:`built_of_libraries`. A module calls :func:`require` first thing in ``main()``: where a library
+is missing, the user reads which Debian package brings it instead of a traceback, and ``ansible-test sanity`` can import
+every file without it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
-__all__ = ["MINIMUM_VERSIONS", "importing", "require"]
+__all__ = ["MINIMUM_VERSIONS", "built_of_libraries", "importing", "require"]
 
 # What Debian 12 ships: python3-dnspython 2.3.0 and python3-cryptography 38.0.4.
 # Kept equal to plugins/doc_fragments/_attributes.py by a unit test.
@@ -37,7 +38,7 @@ _import_failure: list[str] = []
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import core files of the collection; a missing third-party library is remembered for :func:`require`.
+    """Import dnspython or cryptography; where one is missing, that is remembered for :func:`require`.
 
     An ImportError for anything else (a file of ours, a misspelt name) is a defect and is raised.
     """
@@ -47,6 +48,19 @@ def importing() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in {"dns", "cryptography"}:
             raise
         _import_failure.append(traceback.format_exc())
+
+
+@contextmanager
+def built_of_libraries() -> Iterator[None]:
+    """Define constants and classes that are made of a library's names; without the library they are left out.
+
+    A NameError while every library is there is a defect and is raised.
+    """
+    try:
+        yield
+    except NameError:
+        if not _import_failure:
+            raise
 
 
 def require(module: AnsibleModule, *libraries: str) -> None:

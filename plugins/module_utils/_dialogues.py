@@ -121,7 +121,7 @@ def farewell(kind: Starttls) -> bytes:
 async def _smtp_reply(wire: Wire) -> tuple[int, list[bytes]]:
     """Return the code and the texts of one reply, which may have many lines (RFC 5321 section 4.2.1)."""
     texts: list[bytes] = []
-    for _ in range(MAX_REPLY_LINES):
+    for _unused in range(MAX_REPLY_LINES):
         line = (await wire.until(b"\n")).rstrip(b"\r\n")
         found = re.fullmatch(rb"([2-5][0-9]{2})(?:([ -])(.*))?", line, re.DOTALL)
         if found is None:
@@ -156,7 +156,7 @@ async def _smtp(wire: Wire, hello: str, client: str) -> None:
 
 async def _lines_until(wire: Wire, final: str) -> bytes:
     """Return the first line that `final` matches; lines before it are passed over."""
-    for _ in range(MAX_REPLY_LINES):
+    for _unused in range(MAX_REPLY_LINES):
         line = (await wire.until(b"\n")).rstrip(b"\r\n")
         if re.match(final.encode("ascii"), line, re.IGNORECASE):
             return line
@@ -190,7 +190,7 @@ async def _pop3(wire: Wire) -> None:
 
 async def _sieve(wire: Wire) -> None:
     offered = False
-    for _ in range(MAX_REPLY_LINES):
+    for _unused in range(MAX_REPLY_LINES):
         line = (await wire.until(b"\n")).rstrip(b"\r\n")
         if re.match(rb"(NO|BYE)\b", line, re.IGNORECASE) or not re.match(rb'"|OK\b', line, re.IGNORECASE):
             msg = f"the server does not greet as ManageSieve does: {shown(line)}"

@@ -18,14 +18,17 @@ import struct
 import time
 import typing as t
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdatatype
-import dns.tsig
+from ._deps import built_of_libraries, importing
+
+with importing():
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.query
+    import dns.rcode
+    import dns.rdatatype
+    import dns.tsig
 
 from ._errors import LookupFailed
 
@@ -39,20 +42,21 @@ WINDOW: t.Final = 64
 """Questions under way at once on one TCP connection: enough to hide a long round trip, few enough for any server."""
 EDNS_PAYLOAD: t.Final = 1232  # never fragmented (DNS flag day 2020); what is longer comes by TCP
 
-_TSIG_ERRORS: t.Final[tuple[tuple[type[Exception], str], ...]] = (
-    (
-        dns.tsig.PeerBadKey,
+with built_of_libraries():
+    _TSIG_ERRORS: t.Final[tuple[tuple[type[Exception], str], ...]] = (
         (
-            "BADKEY: the server does not know this key name, or knows it with another algorithm, or (Knot DNS) its ACL "
-            "does not allow this key what was asked"
+            dns.tsig.PeerBadKey,
+            (
+                "BADKEY: the server does not know this key name, or knows it with another algorithm, or (Knot DNS) its "
+                "ACL does not allow this key what was asked"
+            ),
         ),
-    ),
-    (dns.tsig.PeerBadTime, "BADTIME: the clocks of this host and the server differ by more than five minutes"),
-    (dns.tsig.PeerBadSignature, "BADSIG: the server has another secret for this key"),
-    (dns.tsig.PeerBadTruncation, "BADTRUNC: the server wants a longer signature from this key"),
-    (dns.tsig.BadTime, "the answer's TSIG time is more than five minutes away from this host's clock"),
-    (dns.tsig.BadSignature, "the answer's TSIG does not verify with this key"),
-)
+        (dns.tsig.PeerBadTime, "BADTIME: the clocks of this host and the server differ by more than five minutes"),
+        (dns.tsig.PeerBadSignature, "BADSIG: the server has another secret for this key"),
+        (dns.tsig.PeerBadTruncation, "BADTRUNC: the server wants a longer signature from this key"),
+        (dns.tsig.BadTime, "the answer's TSIG time is more than five minutes away from this host's clock"),
+        (dns.tsig.BadSignature, "the answer's TSIG does not verify with this key"),
+    )
 
 
 class TransactionRejected(LookupFailed):

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
-from cryptography import x509
+from ._deps import importing
+
+with importing():
+    from cryptography import x509
 
 from ._certificate import extension, host_names
 

@@ -15,8 +15,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from ._deps import built_of_libraries, importing
+
+with importing():
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from ._certificate import certificate_parts, extension, is_ca, not_after, not_before, shown_name
 from ._errors import InvalidCertificate
@@ -31,27 +34,28 @@ if t.TYPE_CHECKING:
 
 __all__ = ["Link", "build_path", "path_problem", "path_signature_problem"]
 
-_SERVER_PURPOSES: t.Final = frozenset(
-    {ExtendedKeyUsageOID.SERVER_AUTH, x509.ObjectIdentifier("2.16.840.1.113730.4.1")}  # the latter: Netscape SGC
-)
-# OpenSSL's X509_supported_extension(): an unknown critical extension forbids the use of a certificate.
-_UNDERSTOOD: t.Final = frozenset(
-    {
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.INHIBIT_ANY_POLICY,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.POLICY_CONSTRAINTS,
-        ExtensionOID.POLICY_MAPPINGS,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-        x509.ObjectIdentifier("2.16.840.1.113730.1.1"),  # Netscape certificate type
-    }
-)
+with built_of_libraries():
+    _SERVER_PURPOSES: t.Final = frozenset(
+        {ExtendedKeyUsageOID.SERVER_AUTH, x509.ObjectIdentifier("2.16.840.1.113730.4.1")}  # the latter: Netscape SGC
+    )
+    # OpenSSL's X509_supported_extension(): an unknown critical extension forbids the use of a certificate.
+    _UNDERSTOOD: t.Final = frozenset(
+        {
+            ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+            ExtensionOID.BASIC_CONSTRAINTS,
+            ExtensionOID.CERTIFICATE_POLICIES,
+            ExtensionOID.CRL_DISTRIBUTION_POINTS,
+            ExtensionOID.EXTENDED_KEY_USAGE,
+            ExtensionOID.INHIBIT_ANY_POLICY,
+            ExtensionOID.KEY_USAGE,
+            ExtensionOID.NAME_CONSTRAINTS,
+            ExtensionOID.POLICY_CONSTRAINTS,
+            ExtensionOID.POLICY_MAPPINGS,
+            ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+            ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+            x509.ObjectIdentifier("2.16.840.1.113730.1.1"),  # Netscape certificate type
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class PostfixInstance:
             return Table(problem=_said(done).rpartition("\n")[2] or f"postmap ended with status {done.returncode}")
         entries: dict[str, str] = {}
         for line in done.stdout.splitlines():
-            key, _, value = line.partition("\t")
+            key, _unused, value = line.partition("\t")
             entries.setdefault(key, value)
         return Table(entries=entries)
 

@@ -59,7 +59,7 @@ def policy_map_findings(state: PostfixState, tables: Mapping[str, Table], own: s
 
 
 def _table(name: str, table: Table) -> Iterator[Finding]:
-    kind, _, rest = name.removeprefix("proxy:").partition(":")
+    kind, _unused, rest = name.removeprefix("proxy:").partition(":")
     if table.problem:
         yield Finding(
             f"smtp_tls_policy_maps/{name}",

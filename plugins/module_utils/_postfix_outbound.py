@@ -132,7 +132,7 @@ def _digests(state: PostfixState) -> Iterator[Finding]:
 def _routes(state: PostfixState) -> Iterator[Finding]:
     if relay := state.value("relayhost"):
         yield _relay("relayhost", relay, state.value("smtp_tls_security_level"))
-    transport, _, nexthop = state.value("default_transport").partition(":")
+    transport, _unused, nexthop = state.value("default_transport").partition(":")
     if nexthop:
         yield _relay("default_transport", nexthop, state.value("smtp_tls_security_level"))
     elif transport != "smtp":
@@ -248,7 +248,7 @@ def _lmtp_sockets(state: PostfixState) -> Iterator[Finding]:
     if state.value("lmtp_tls_security_level") not in {"dane", "dane-only"}:
         return
     for name in ("mailbox_transport", "virtual_transport", "local_transport", "relay_transport", "default_transport"):
-        transport, _, nexthop = state.value(name).partition(":")
+        transport, _unused, nexthop = state.value(name).partition(":")
         service = state.named(transport, "unix")
         if service is None or service.command != "lmtp" or nexthop.startswith("inet:"):
             continue

@@ -16,14 +16,17 @@ import typing as t
 from dataclasses import dataclass
 from functools import lru_cache
 
-import dns.edns
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
+from ._deps import importing
+
+with importing():
+    import dns.edns
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.rcode
+    import dns.rdataclass
+    import dns.rdatatype
 
 from ._errors import InvalidName, LookupFailed
 from ._exchange import exchange, question

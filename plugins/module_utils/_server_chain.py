@@ -17,17 +17,20 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import SignatureAlgorithmOID
+from ._deps import built_of_libraries, importing
+
+with importing():
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        PublicFormat,
+        load_pem_private_key,
+    )
+    from cryptography.x509.oid import SignatureAlgorithmOID
 
 from ._certificate import certificate_parts, extension, not_after, not_before, shown_name
 from ._errors import InvalidCertificate
@@ -47,11 +50,12 @@ ALGORITHMS: t.Final = ("ecdsa", "rsa")
 # Debian's OpenSSL has security level 2: 112 bits, which is RSA 2048, and no SHA-1 or MD5 below a root.
 _MINIMUM_RSA_BITS: t.Final = 2048
 _CURVES: t.Final = ("secp256r1", "secp384r1", "secp521r1")
-_WEAK_DIGESTS: t.Final = (
-    SignatureAlgorithmOID.RSA_WITH_MD5,
-    SignatureAlgorithmOID.RSA_WITH_SHA1,
-    SignatureAlgorithmOID.ECDSA_WITH_SHA1,
-)
+with built_of_libraries():
+    _WEAK_DIGESTS: t.Final = (
+        SignatureAlgorithmOID.RSA_WITH_MD5,
+        SignatureAlgorithmOID.RSA_WITH_SHA1,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA1,
+    )
 _CLOCK_SKEW: t.Final = timedelta(minutes=5)
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)

@@ -16,10 +16,13 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from ._deps import built_of_libraries, importing
+
+with importing():
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ._der import INTEGER, OID, SEQUENCE, CertificateParts, check_public_key, elements, oid_text
 from ._errors import InvalidCertificate
@@ -30,55 +33,56 @@ _NIST: t.Final = "2.16.840.1.101.3.4"  # arcs .2 (digests) and .3 (signatures)
 _RSA: t.Final = "1.2.840.113549.1.1"
 _PSS: t.Final = f"{_RSA}.10"
 
-_DIGESTS: t.Final[t.Mapping[str, type[hashes.HashAlgorithm]]] = {
-    "1.3.14.3.2.26": hashes.SHA1,
-    f"{_NIST}.2.1": hashes.SHA256,
-    f"{_NIST}.2.2": hashes.SHA384,
-    f"{_NIST}.2.3": hashes.SHA512,
-    f"{_NIST}.2.4": hashes.SHA224,
-    f"{_NIST}.2.5": hashes.SHA512_224,
-    f"{_NIST}.2.6": hashes.SHA512_256,
-    f"{_NIST}.2.7": hashes.SHA3_224,
-    f"{_NIST}.2.8": hashes.SHA3_256,
-    f"{_NIST}.2.9": hashes.SHA3_384,
-    f"{_NIST}.2.10": hashes.SHA3_512,
-}
+with built_of_libraries():
+    _DIGESTS: t.Final[t.Mapping[str, type[hashes.HashAlgorithm]]] = {
+        "1.3.14.3.2.26": hashes.SHA1,
+        f"{_NIST}.2.1": hashes.SHA256,
+        f"{_NIST}.2.2": hashes.SHA384,
+        f"{_NIST}.2.3": hashes.SHA512,
+        f"{_NIST}.2.4": hashes.SHA224,
+        f"{_NIST}.2.5": hashes.SHA512_224,
+        f"{_NIST}.2.6": hashes.SHA512_256,
+        f"{_NIST}.2.7": hashes.SHA3_224,
+        f"{_NIST}.2.8": hashes.SHA3_256,
+        f"{_NIST}.2.9": hashes.SHA3_384,
+        f"{_NIST}.2.10": hashes.SHA3_512,
+    }
 
-_VERIFIABLE: t.Final[t.Mapping[str, tuple[str, type[hashes.HashAlgorithm] | None]]] = {
-    _PSS: ("RSA", None),
-    f"{_RSA}.4": ("RSA", hashes.MD5),
-    f"{_RSA}.5": ("RSA", hashes.SHA1),
-    f"{_RSA}.11": ("RSA", hashes.SHA256),
-    f"{_RSA}.12": ("RSA", hashes.SHA384),
-    f"{_RSA}.13": ("RSA", hashes.SHA512),
-    f"{_RSA}.14": ("RSA", hashes.SHA224),
-    f"{_RSA}.15": ("RSA", hashes.SHA512_224),
-    f"{_RSA}.16": ("RSA", hashes.SHA512_256),
-    f"{_NIST}.3.13": ("RSA", hashes.SHA3_224),
-    f"{_NIST}.3.14": ("RSA", hashes.SHA3_256),
-    f"{_NIST}.3.15": ("RSA", hashes.SHA3_384),
-    f"{_NIST}.3.16": ("RSA", hashes.SHA3_512),
-    "1.2.840.10045.4.1": ("ECDSA", hashes.SHA1),
-    "1.2.840.10045.4.3.1": ("ECDSA", hashes.SHA224),
-    "1.2.840.10045.4.3.2": ("ECDSA", hashes.SHA256),
-    "1.2.840.10045.4.3.3": ("ECDSA", hashes.SHA384),
-    "1.2.840.10045.4.3.4": ("ECDSA", hashes.SHA512),
-    f"{_NIST}.3.9": ("ECDSA", hashes.SHA3_224),
-    f"{_NIST}.3.10": ("ECDSA", hashes.SHA3_256),
-    f"{_NIST}.3.11": ("ECDSA", hashes.SHA3_384),
-    f"{_NIST}.3.12": ("ECDSA", hashes.SHA3_512),
-    "1.2.840.10040.4.3": ("DSA", hashes.SHA1),
-    f"{_NIST}.3.1": ("DSA", hashes.SHA224),
-    f"{_NIST}.3.2": ("DSA", hashes.SHA256),
-    f"{_NIST}.3.3": ("DSA", hashes.SHA384),
-    f"{_NIST}.3.4": ("DSA", hashes.SHA512),
-    f"{_NIST}.3.5": ("DSA", hashes.SHA3_224),
-    f"{_NIST}.3.6": ("DSA", hashes.SHA3_256),
-    f"{_NIST}.3.7": ("DSA", hashes.SHA3_384),
-    f"{_NIST}.3.8": ("DSA", hashes.SHA3_512),
-    "1.3.101.112": ("Ed25519", None),
-    "1.3.101.113": ("Ed448", None),
-}
+    _VERIFIABLE: t.Final[t.Mapping[str, tuple[str, type[hashes.HashAlgorithm] | None]]] = {
+        _PSS: ("RSA", None),
+        f"{_RSA}.4": ("RSA", hashes.MD5),
+        f"{_RSA}.5": ("RSA", hashes.SHA1),
+        f"{_RSA}.11": ("RSA", hashes.SHA256),
+        f"{_RSA}.12": ("RSA", hashes.SHA384),
+        f"{_RSA}.13": ("RSA", hashes.SHA512),
+        f"{_RSA}.14": ("RSA", hashes.SHA224),
+        f"{_RSA}.15": ("RSA", hashes.SHA512_224),
+        f"{_RSA}.16": ("RSA", hashes.SHA512_256),
+        f"{_NIST}.3.13": ("RSA", hashes.SHA3_224),
+        f"{_NIST}.3.14": ("RSA", hashes.SHA3_256),
+        f"{_NIST}.3.15": ("RSA", hashes.SHA3_384),
+        f"{_NIST}.3.16": ("RSA", hashes.SHA3_512),
+        "1.2.840.10045.4.1": ("ECDSA", hashes.SHA1),
+        "1.2.840.10045.4.3.1": ("ECDSA", hashes.SHA224),
+        "1.2.840.10045.4.3.2": ("ECDSA", hashes.SHA256),
+        "1.2.840.10045.4.3.3": ("ECDSA", hashes.SHA384),
+        "1.2.840.10045.4.3.4": ("ECDSA", hashes.SHA512),
+        f"{_NIST}.3.9": ("ECDSA", hashes.SHA3_224),
+        f"{_NIST}.3.10": ("ECDSA", hashes.SHA3_256),
+        f"{_NIST}.3.11": ("ECDSA", hashes.SHA3_384),
+        f"{_NIST}.3.12": ("ECDSA", hashes.SHA3_512),
+        "1.2.840.10040.4.3": ("DSA", hashes.SHA1),
+        f"{_NIST}.3.1": ("DSA", hashes.SHA224),
+        f"{_NIST}.3.2": ("DSA", hashes.SHA256),
+        f"{_NIST}.3.3": ("DSA", hashes.SHA384),
+        f"{_NIST}.3.4": ("DSA", hashes.SHA512),
+        f"{_NIST}.3.5": ("DSA", hashes.SHA3_224),
+        f"{_NIST}.3.6": ("DSA", hashes.SHA3_256),
+        f"{_NIST}.3.7": ("DSA", hashes.SHA3_384),
+        f"{_NIST}.3.8": ("DSA", hashes.SHA3_512),
+        "1.3.101.112": ("Ed25519", None),
+        "1.3.101.113": ("Ed448", None),
+    }
 # Algorithms that OpenSSL 3.5 signs with and cryptography 38 cannot verify: good for DANE-EE, whose match needs no
 # signature, and of no use below a trust anchor.
 _KNOWN_ONLY: t.Final = {

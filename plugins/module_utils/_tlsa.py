@@ -76,7 +76,7 @@ class TlsaRecord:
             ("selector", self.selector),
             ("matching_type", self.matching_type),
         ):
-            if type(value) is not int or not 0 <= value <= 255:
+            if value.__class__ is not int or not 0 <= value <= 255:
                 # A member of an enumeration becomes a plain number: it would show as itself in what Ansible returns.
                 object.__setattr__(self, field, field_number(field, value))
         if len(self.data) > _MAX_DATA:

@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
-from dns.rdtypes import tlsabase
+from ._deps import importing
+
+with importing():
+    from dns.rdtypes import tlsabase
+
 
 __all__ = ["accept_any_digest_length"]
 

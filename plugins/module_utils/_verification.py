@@ -230,7 +230,7 @@ async def _in_turn(workers: int, jobs: Iterable[t.Coroutine[t.Any, t.Any, None]]
         for job in source:
             await job
 
-    tasks = [asyncio.create_task(work()) for _ in range(workers)]
+    tasks = [asyncio.create_task(work()) for _unused in range(workers)]
     try:
         await asyncio.gather(*tasks)
     finally:

@@ -15,9 +15,12 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+from ._deps import importing
+
+with importing():
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from ._certificate import certificate_parts, load_der_certificate
 from ._chains import Chain, split_chains

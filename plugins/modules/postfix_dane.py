@@ -160,9 +160,6 @@ notes:
   - DANE is only as good as the resolver. Postfix must ask a validating resolver on this host and no other, see the role
     P(mailsec.dane.unbound_resolver#role).
 seealso:
-  - plugin: mailsec.dane.postfix_dane
-    plugin_type: role
-    description: Installs Postfix and runs this module.
   - name: Postfix TLS Support
     description: Postfix's own documentation.
     link: https://www.postfix.org/TLS_README.html

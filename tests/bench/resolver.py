@@ -51,7 +51,7 @@ def run() -> list[dict[str, t.Any]]:
             measured[role] = min(
                 (_play(play, tree, inventory.path(lab)) for _run in range(_RUNS)), key=lambda one: one[0]
             )
-    (ours, tasks), (peer, _peer_tasks) = measured.values()
+    (ours, tasks), (peer, _peer_tasks) = (measured[role] for role in measured)
     return [
         {
             "name": "resolver_nochange",

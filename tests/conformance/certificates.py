@@ -76,7 +76,7 @@ def certificate_of(word: str, case: Case) -> x509.Certificate:
     if word in authorities:
         subject, key, issuer, signer, ca = authorities[word]
         return _build(subject, key, issuer, signer, ca=ca)
-    kind, _, variant = word.partition("-")
+    kind, _unused, variant = word.partition("-")
     base = case.base
     changes: dict[str, dict[str, t.Any]] = {
         "": {},

@@ -32,8 +32,8 @@ def tlsa_records(case: Case) -> list[TlsaRecord]:
 def _records(case: Case, text: str) -> list[TlsaRecord]:
     usage, selector, matching_type, of = text.split()
     numbers = int(usage), int(selector), int(matching_type)
-    what, _, mutation = of.partition("!")
-    what, _, count = what.partition("*")
+    what, _unused, mutation = of.partition("!")
+    what, _unused, count = what.partition("*")
     if what == "many":
         digests = (hashlib.sha256(f"{case.name} {number}".encode()).digest() for number in range(int(count)))
         return [TlsaRecord(*numbers, digest) for digest in digests]

@@ -121,7 +121,7 @@ def openssl_verdicts(
     output = podman.execute(container, ["/bin/bash"], stdin="\n".join(lines).encode(), timeout=590)
     found = {}
     for part in output.split("@ ")[1:]:
-        name, _, said = part.partition("\n")
+        name, _unused, said = part.partition("\n")
         good = "status 0" in said and "Verification: OK" in said
         words = re.search(r"DANE TLSA .*|verify error:.*|error:.*", said)
         found[name] = ("authenticated" if good else "waits", words[0] if words else said.strip()[-120:])

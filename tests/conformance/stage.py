@@ -89,7 +89,7 @@ def _await_secondary(lab: topology.Lab, zones: Sequence[str]) -> None:
     def serial(server: str, zone: str) -> str:
         return podman.execute(container, ["dig", "+short", f"@{server}", zone, "SOA"]).split(" ")[2]
 
-    for _ in range(60):
+    for _unused in range(60):
         if all(serial(servers[0], zone) == serial(servers[1], zone) for zone in zones):
             return
         time.sleep(1)

@@ -43,7 +43,7 @@ class Recap:
 def read_recap(output: str, status: int) -> Recap:
     """Read the counts behind ``PLAY RECAP`` in a playbook's output."""
     hosts: dict[str, dict[str, int]] = {}
-    _, _, recap = _COLOUR.sub("", output).rpartition("PLAY RECAP")
+    _unused, _unused, recap = _COLOUR.sub("", output).rpartition("PLAY RECAP")
     for line in recap.splitlines():
         found = _RECAP_LINE.fullmatch(line.strip())
         if found:

@@ -83,7 +83,7 @@ def _keyboard(window: Browser, page: Path) -> None:
     window.open(page, 1280)
     total = _shown(window)
     visited = []
-    for _ in range(16):
+    for _unused in range(16):
         window.press("Tab", TAB)
         visited.append(
             window.evaluate(

@@ -60,7 +60,7 @@ class Browser:
             if not data:
                 raise RuntimeError("the browser ended")
             self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\0")
+        line, _unused, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, t.Any] = json.loads(line)
         match message.get("method"):
             case "Runtime.exceptionThrown":

@@ -83,7 +83,7 @@ class CloudflarePublisher(Publisher):
             found: dict[str, Published] = {}
             content: dict[str, tuple[dict[str, list[_Entry]], dict[str, str]]] = {}
             owners = {name: name for name in names}
-            for _ in range(MAX_ALIASES + 1):
+            for _unused in range(MAX_ALIASES + 1):
                 following: dict[str, str] = {}
                 for name, owner in owners.items():
                     zone = self._zone(owner)

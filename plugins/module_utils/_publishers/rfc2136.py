@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from itertools import takewhile
 from operator import methodcaller
 
-import dns.message
-import dns.name
-import dns.rcode
+from .._deps import built_of_libraries, importing
+
+with importing():
+    import dns.message
+    import dns.name
+    import dns.rcode
 
 from .._errors import (
     InvalidInput,
@@ -46,14 +49,15 @@ MAX_ALIASES: t.Final = 8
 UDP_RECORDS: t.Final = 16  # more are not worth measuring
 UDP_SIZE: t.Final = 512  # what a server without EDNS in updates is sure to take (RFC 2136 section 2)
 
-_LOST_RACE: t.Final = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
-_REFUSALS: t.Final[Mapping[int, str]] = {
-    dns.rcode.REFUSED: "this key may not change TLSA records at these names; see the server's update policy or ACL",
-    dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it",
-    dns.rcode.NOTZONE: "a name is outside the zone",
-    dns.rcode.NOTIMP: "it does not take dynamic updates",
-    dns.rcode.FORMERR: "it does not understand the update",
-}
+with built_of_libraries():
+    _LOST_RACE: t.Final = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
+    _REFUSALS: t.Final[Mapping[int, str]] = {
+        dns.rcode.REFUSED: "this key may not change TLSA records at these names; see the server's update policy or ACL",
+        dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it",
+        dns.rcode.NOTZONE: "a name is outside the zone",
+        dns.rcode.NOTIMP: "it does not take dynamic updates",
+        dns.rcode.FORMERR: "it does not understand the update",
+    }
 
 
 class Rfc2136Publisher(Publisher):
@@ -100,7 +104,7 @@ class Rfc2136Publisher(Publisher):
         found: dict[str, Published] = {}
         owners = {name: absolute_name(name) for name in names}
         with self._errors():
-            for _ in range(MAX_ALIASES + 1):
+            for _unused in range(MAX_ALIASES + 1):
                 places = self._places(sorted(set(owners.values())))
                 following: dict[str, dns.name.Name] = {}
                 for name, owner in owners.items():

@@ -13,9 +13,12 @@ import re
 import typing as t
 from pathlib import Path
 
-import dns.exception
-import dns.name
-import dns.tsig
+from .._deps import importing
+
+with importing():
+    import dns.exception
+    import dns.name
+    import dns.tsig
 
 from .._errors import InvalidInput
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
-import dns.update
+from .._deps import importing
+
+with importing():
+    import dns.rdata
+    import dns.rdataclass
+    import dns.rdatatype
+    import dns.update
 
 from .._errors import PublisherRefused
 from .._resolver import absolute_name

@@ -14,12 +14,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
+from .._deps import importing
+
+with importing():
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.rcode
+    import dns.rdataclass
+    import dns.rdatatype
 
 from .._errors import PublisherRefused, PublisherUnavailable
 from .._tlsa import TlsaRecord

@@ -77,7 +77,7 @@ cat >> /srv/postfix/main.cf <<'EOF'
 # Grüße: a comment beyond ASCII
 smtpd_tls_chain_files = /old/a.pem,
 # a comment amid the value
-	/old/b.pem
+  /old/b.pem
 smtp_tls_loglevel=0
 smtp_tls_loglevel = 2
 my_own_parameter = one, two

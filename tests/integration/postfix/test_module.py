@@ -23,7 +23,7 @@ OF_MAIN_CF = {"smtp_tls_dane_insecure_mx_policy", "smtp_tls_fingerprint_digest"}
 def test_the_defaults_that_unit_tests_build_on_are_postfixs_own(host: MailHost) -> None:
     table = BOOKWORM_DEFAULTS if host.suite is Suite.BOOKWORM else TRIXIE_DEFAULTS
     lines = host.run("postconf -d -x").splitlines()
-    real = {name: value.strip() for name, _, value in (line.partition(" =") for line in lines)}
+    real = {name: value.strip() for name, _unused, value in (line.partition(" =") for line in lines)}
     unlike = OF_THE_HOST | OF_MAIN_CF | {"mail_version"}
     assert {name: real.get(name) for name in table if name not in unlike} == {
         name: value for name, value in table.items() if name not in unlike

@@ -206,7 +206,7 @@ class MailHost:
     def explicit(self, directory: str = "/etc/postfix") -> dict[str, str]:
         """What main.cf sets, as postconf tells."""
         lines = self.run(f"postconf -c {directory} -n 2>/dev/null").splitlines()
-        return {name: value.strip() for name, _, value in (line.partition(" =") for line in lines)}
+        return {name: value.strip() for name, _unused, value in (line.partition(" =") for line in lines)}
 
     def tree(self, directory: str = "/etc/postfix") -> dict[str, str]:
         """Digests of every file of the configuration."""
@@ -262,7 +262,7 @@ def postfix_world() -> Iterator[dict[Suite, MailHost]]:
         _start(PEER, images.reference(Flavour.SERVICE, Suite.TRIXIE), "--ip", PEER_ADDRESS)
         peer_script = PEER_SCRIPT.replace("PEER_ADDRESS", PEER_ADDRESS)
         told = podman.execute(PEER, ["bash", "-c", peer_script]).splitlines()
-        delegation = next(line for line in told if re.search(r" DS \d+ 13 2 ", line))
+        (delegation,) = (line for line in told if re.search(r" DS \d+ 13 2 ", line))
         for suite, host in hosts.items():
             _start(host.name, images.reference(Flavour.MANAGED, suite))
             podman.call("cp", "-", f"{host.name}:/", stdin=_module_archive())

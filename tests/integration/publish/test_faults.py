@@ -140,7 +140,7 @@ def test_a_server_that_cannot_write(tmp_path: Path) -> None:
 def test_without_transfer_rights_names_are_read_one_by_one(tmp_path: Path) -> None:
     with Bind(tmp_path, {"a.example": zone_text("a.example")}, Key("mx-tlsa"), allow_transfer=False) as server:
         entries = [{"name": f"_25._tcp.h{number}.a.example", "records": [A]} for number in range(60)]
-        for _ in range(2):
+        for _unused in range(2):
             outcome = converge(publisher(server), wanted_rrsets(entries, State.EXACT), resolver=None)
             assert {there.records for there in outcome.after.values()} == {wanted(MX1, A)[0].records}
         assert "AXFR" in server.log()  # it was tried

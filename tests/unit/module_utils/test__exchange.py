@@ -154,7 +154,7 @@ def test_no_more_questions_are_under_way_than_the_window() -> None:
         return [reply(one) for one in waiting]
 
     with ScriptedNameserver(respond) as server, Stream("127.0.0.1", server.port, 2) as stream:
-        assert len(stream.ask([ask() for _ in range(2 * _exchange.WINDOW)])) == 2 * _exchange.WINDOW
+        assert len(stream.ask([ask() for _unused in range(2 * _exchange.WINDOW)])) == 2 * _exchange.WINDOW
 
 
 # --- signatures -------------------------------------------------------------------------------------------------------

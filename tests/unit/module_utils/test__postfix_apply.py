@@ -214,7 +214,7 @@ def test_a_policy_table_comes_and_goes(home: Home) -> None:
     change = home.apply(policies=(Policy("example.org", "may", comment="why"),))
     assert table.read_text().endswith("\n\n# why\nexample.org\tmay\n")
     assert f"smtp_tls_policy_maps = texthash:{table}" in home.main_cf
-    assert [path for path, _, _ in change.files] == [str(home.directory / "main.cf"), str(table)]
+    assert [path for path, _unused, _unused in change.files] == [str(home.directory / "main.cf"), str(table)]
     assert not home.apply(policies=(Policy("example.org", "may", comment="why"),)).changed
     assert not home.apply().changed
     changed = home.apply(policies=(Policy("example.org", "encrypt"),))
@@ -344,8 +344,8 @@ def test_a_file_that_is_missing_stops_a_run_and_is_foretold_by_a_dry_one(home: H
 
 def test_a_key_that_is_not_the_certificates_is_refused(home: Home, chains: Path, tmp_path: Path) -> None:
     other = make_chain(tmp_path, "other.pem", "ec").read_text()
-    key, _, _ = other.partition("-----BEGIN CERTIFICATE-----")
-    _, _, certificate = (chains / "ecdsa.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    key, _unused, _unused = other.partition("-----BEGIN CERTIFICATE-----")
+    _unused, _unused, certificate = (chains / "ecdsa.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
     mixed = tmp_path / "mixed.pem"
     mixed.write_text(f"{key}-----BEGIN CERTIFICATE-----{certificate}")
     with pytest.raises(

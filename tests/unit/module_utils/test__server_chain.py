@@ -112,7 +112,7 @@ def test_what_cannot_be_served_is_refused(key: bytes, chain: bytes, message: str
 
 
 def test_a_key_encrypted_in_the_traditional_way_is_refused() -> None:
-    head, _, rest = LEAF.traditional_key_pem.partition(b"\n")
+    head, _unused, rest = LEAF.traditional_key_pem.partition(b"\n")
     data = head + b"\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n" + rest
     with pytest.raises(InvalidCertificate, match="is encrypted"):
         read(data, LEAF.pem)
