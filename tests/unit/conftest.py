@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+from ansible.module_utils.basic import AnsibleModule
 from hypothesis import settings
-
-if t.TYPE_CHECKING:
-    import pytest
 
 _LONGEST_NAME: t.Final = 40
 
@@ -24,3 +23,14 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     compare the tests' names."""
     del config
     return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > _LONGEST_NAME) else None
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings of modules that run in this test.
+
+    Where controller code was imported into the same process, Ansible shows warnings instead of returning them.
+    """
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning: warnings.append(warning))
+    return warnings
