@@ -42,7 +42,7 @@ requirements: ## pin tests/requirements.in anew (needs uv)
 lint: tools ## formatting, style, types, YAML, Ansible, documentation
 	ruff format --check
 	ruff check
-	mypy $(TREE)/plugins tests/lab tests/demo tests/unit
+	mypy $(TREE)/plugins tests
 	yamllint --strict .
 	ansible-lint --offline --strict
 	antsibull-changelog lint
@@ -84,6 +84,19 @@ molecule: tools ## the molecule scenarios; SCENARIO=name for one
 
 # --- long runs, each with its result in build/NAME.json -------------------------------------------------------------------
 
+.PHONY: conformance
+conformance: tools ## our verdicts and digests beside those of Postfix, Exim, OpenSSL and hash-slinger
+	$(PYTHON) -m conformance
+	$(PYTHON) -m conformance.side_by_side
+
+.PHONY: reliability
+reliability: tools ## kill the demo at three places, then run it whole
+	$(PYTHON) -m demo.interrupted
+
+.PHONY: integration
+integration: tools ## modules and roles against real name servers and real Postfix, with faults and kills
+	pytest -n 0 tests/integration
+
 .PHONY: bench
 bench: tools ## our speed beside what people use today
 	$(PYTHON) -m bench
@@ -93,9 +106,12 @@ bench: tools ## our speed beside what people use today
 .PHONY: static
 static: lint unit sanity build
 
+# Scenarios of single roles, beside those that are run here, are run by `make molecule`.
+TEST_SCENARIOS := site publication_faults preflight
+
 .PHONY: hosts
 hosts: demo
-	$(MAKE) molecule
+	.ci/molecule $(TEST_SCENARIOS)
 
 .PHONY: test
 test: tools ## everything that CI runs

@@ -404,12 +404,7 @@ def test_advice(arguments: dict[str, t.Any], advice: str) -> None:
 
 def test_every_cause_can_be_put_into_words() -> None:
     for cause in Cause:
-        names = {
-            name
-            for text in cause.value[1:]
-            for _unused, name, _unused, _unused in string.Formatter().parse(text)
-            if name
-        }
+        names = {field[1] or "" for text in cause.value[1:] for field in string.Formatter().parse(text)}
         sentence = reason(cause, **dict.fromkeys(names, "X"))
         assert "{" not in sentence
         assert ("To mend: " in sentence) == (cause.verdict is not Verdict.VERIFIED)
