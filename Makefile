@@ -59,6 +59,7 @@ sanity: tools ## all of ansible-test sanity, no ignore file
 .PHONY: build
 build: tools ## the collection as Galaxy takes it
 	ansible-galaxy collection build --force --output-path build
+	! tar --list --file build/mailsec-dane-*.tar.gz | grep -E '^\.|__pycache__|^(build|molecule|tests)/'
 
 # --- the lab --------------------------------------------------------------------------------------------------------------
 
