@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import typing as t
 
 import dns.flags
@@ -33,6 +35,19 @@ HOST: t.Final = HostState(
     units={POSTFIX_WATCH: UnitState(enabled=True)},
     listeners=("unbound",),
 )
+
+VIRGIN: t.Final = """
+import json, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"dns", "cryptography"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from ansible_collections.mailsec.dane.plugins.modules.resolver_info import look
+print(json.dumps(look({"checks": ["host", "server"], "require": [], "forwarders": []}, 0)))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +150,9 @@ def test_bad_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     result = run(capsys, checks=["validation"], signed_names=["a..b"])
     assert result["error_type"] == "InvalidName"
     assert result["msg"].startswith("'a..b' cannot be asked for: EmptyLabel")
+
+
+def test_a_host_is_looked_at_before_dnspython_is_there() -> None:
+    environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", VIRGIN], env=environment, check=True, capture_output=True, timeout=60)
+    assert set(json.loads(done.stdout)["proved"]) == {"host", "server"}
