@@ -50,7 +50,7 @@ EXAMPLES = r"""
 - name: Read reports that were saved from a mail client
   mailsec.dane.tlsrpt_info:
     paths:
-      - /root/google.com!example.org!1763769600!1763855999!001.json.gz
+      - /root/example.com!example.org!1763769600!1763855999!001.json.gz
       - /home/admin/Maildir
 """
 
