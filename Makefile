@@ -55,7 +55,7 @@ CORE := _associations _certificate _chains _dane _der _errors _name_constraints 
 .PHONY: unit
 unit: tools ## unit tests; every branch of the TLSA core must be covered
 	pytest -n auto tests/unit
-	coverage run --branch --data-file=build/.coverage --include="$(CORE:%=*/module_utils/%.py,)" \
+	coverage run --branch --data-file=build/.coverage --include="$$(printf '*/module_utils/%s.py,' $(CORE))" \
 	    -m pytest -q -p no:xdist $(wildcard $(CORE:%=tests/unit/module_utils/test_%.py)) tests/unit/filter
 	coverage report --data-file=build/.coverage --fail-under=100
 
