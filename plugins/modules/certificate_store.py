@@ -229,11 +229,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._certificate_run import run
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._certificate_run import run
 
 _CHAIN_OPTIONS: t.Final = {
     "algorithm": {"type": "str", "choices": ["ecdsa", "rsa"]},

@@ -319,11 +319,9 @@ endpoints:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._dane_info import run
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._dane_info import run
 
 
 def main() -> None:

@@ -254,11 +254,12 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import ResolvConf
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_managers import managers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence import Finding, Group, Verdict
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver_examination import Examination
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_host import read_host, read_postfix, read_server
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_setup import (
     judge_host,
@@ -266,9 +267,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolver_setup impor
     judge_postfix,
     judge_server,
 )
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._resolver_examination import Examination
 
 CHECKS: t.Final = [group.value for group in Group]
 SHOWN: t.Final = 3  # of what failed; one cause makes many things fail

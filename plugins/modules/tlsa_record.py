@@ -192,19 +192,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import PROVIDER_OPTIONS, RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._convergence import Outcome, converge
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run, text_diff
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._convergence import Outcome, converge
-    from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
-        Published,
-        State,
-        wanted_rrsets,
-        zone_file_lines,
-    )
-    from ansible_collections.mailsec.dane.plugins.module_utils._publishers.selection import publisher_from_options
-    from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
+    Published,
+    State,
+    wanted_rrsets,
+    zone_file_lines,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._publishers.selection import publisher_from_options
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 
 STATES: t.Final = ["exact", "present", "absent"]
 

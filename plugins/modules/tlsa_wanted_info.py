@@ -111,14 +111,12 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._publication import zone_file_lines
-    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
-    from ansible_collections.mailsec.dane.plugins.module_utils._wanted_records import host_rrsets, records_of
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import zone_file_lines
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._wanted_records import host_rrsets, records_of
 
 DIRECTORIES: t.Final = ("deployed", "staged", "next")
 

@@ -239,15 +239,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import importing, require
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
-
-with importing():
-    from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, wanted_rrsets
-    from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
-    from ansible_collections.mailsec.dane.plugins.module_utils._served_report import described_servers, resolver_says
-    from ansible_collections.mailsec.dane.plugins.module_utils._serving import Observer
-    from ansible_collections.mailsec.dane.plugins.module_utils._waiting import Waited, wait_until_served
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, wanted_rrsets
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
+from ansible_collections.mailsec.dane.plugins.module_utils._served_report import described_servers, resolver_says
+from ansible_collections.mailsec.dane.plugins.module_utils._serving import Observer
+from ansible_collections.mailsec.dane.plugins.module_utils._waiting import Waited, wait_until_served
 
 STATES: t.Final = ["exact", "present", "absent"]
 
