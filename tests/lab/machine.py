@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import os
@@ -35,6 +36,8 @@ _RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED_UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
 _CAP_SYS_RESOURCE = 24
 _NEEDS_RUNC = Path("/sys/fs/cgroup/cgroup.controllers")
+_WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH_WATCHERS = 1024  # each systemd holds some five; with the kernel's 128, path units fail from some 25 hosts on
 
 
 @functools.cache
@@ -67,6 +70,7 @@ def prepare() -> None:
         raise LabError("the lab needs root: it makes Debian images and containers with systemd inside. Run it as root.")
     _install_missing()
     _write_podman_settings()
+    _allow_watchers()
 
 
 def _install_missing() -> None:
@@ -94,6 +98,13 @@ def _write_podman_settings() -> None:
         containers_conf().unlink(missing_ok=True)
     export = f"export CONTAINERS_CONF='{containers_conf()}'\n" if settings else ""
     write_whole(podman_wrapper(), f'#!/bin/sh\n{export}exec podman "$@"\n', mode=0o755)
+
+
+def _allow_watchers() -> None:
+    """Raise the limit on inotify instances until the next boot, where this machine lets us; a few hosts do without."""
+    if int(_WATCHERS.read_text("ascii")) < _ENOUGH_WATCHERS:
+        with contextlib.suppress(OSError):
+            _WATCHERS.write_text(f"{_ENOUGH_WATCHERS}\n", "ascii")
 
 
 def containers_settings(*, unified_cgroups: bool, may_raise_limits: bool) -> str:
