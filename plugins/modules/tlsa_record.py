@@ -194,7 +194,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import PROVIDER_OPTIONS, RESOLVER_OPTIONS
 from ansible_collections.mailsec.dane.plugins.module_utils._convergence import Outcome, converge
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
-from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run, text_diff
+from ansible_collections.mailsec.dane.plugins.module_utils._module import (
+    guarded_run,
+    hide_secrets_only,
+    text_diff,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
     Published,
     State,
@@ -286,6 +290,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     require(module, "dnspython")
+    hide_secrets_only(module, module.params["provider"])
     guarded_run(module, lambda: publish(module.params, check_mode=module.check_mode))
 
 

@@ -12,6 +12,8 @@ import typing as t
 
 from .._errors import InvalidInput
 from .cloudflare import CloudflarePublisher
+from .exec import ExecPublisher
+from .octodns import OctodnsPublisher
 from .rfc2136 import Rfc2136Publisher
 
 if t.TYPE_CHECKING:
@@ -22,10 +24,16 @@ if t.TYPE_CHECKING:
 __all__ = ["publisher_from_options"]
 
 
+_PUBLISHERS: t.Final[Mapping[str, t.Callable[[Mapping[str, t.Any]], Publisher]]] = {
+    "cloudflare": CloudflarePublisher.from_options,
+    "exec": ExecPublisher.from_options,
+    "octodns": OctodnsPublisher.from_options,
+    "rfc2136": Rfc2136Publisher.from_options,
+}
+
+
 def publisher_from_options(options: Mapping[str, t.Any]) -> Publisher:
-    """The publisher; nothing is contacted yet. Raises InvalidInput when options are missing or wrong."""
-    if options["type"] == "rfc2136":
-        return Rfc2136Publisher.from_options(options)
-    if options["type"] == "cloudflare":
-        return CloudflarePublisher.from_options(options)
-    raise InvalidInput(f"Provider type {options['type']!r} is unknown")
+    """The publisher; no zone is asked for yet. Raises InvalidInput when options are missing or wrong."""
+    if options["type"] not in _PUBLISHERS:
+        raise InvalidInput(f"Provider type {options['type']!r} is unknown")
+    return _PUBLISHERS[options["type"]](options)
