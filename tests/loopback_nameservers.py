@@ -71,9 +71,12 @@ class NameServer:
     port: int = field(default_factory=free_port)
     primary: NameServer | None = None  # zones are transferred from there instead
     secondaries: list[int] = field(default_factory=list)  # ports on 127.0.0.1 to notify
-    grant: str = ""  # BIND: update-policy lines; Knot: lines of the ACL; empty: the key may change all of the zone
+    # BIND: update-policy lines; Knot: lines of the ACL; PowerDNS: a Lua policy. Empty: the key may change all.
+    grant: str = ""
     allow_transfer: bool = True
     signed: frozenset[str] = frozenset()  # BIND: zones to sign; their DS records are not put anywhere
+    api_port: int = 0  # PowerDNS: where its HTTP API listens; the key to it is the secret of `key`
+    query_log: bool = False  # BIND: every question goes to the log
     _process: subprocess.Popen[bytes] | None = None
 
     program: t.ClassVar[str]
@@ -179,7 +182,8 @@ class Bind(NameServer):
             f'key "{self.key.name}" {{ algorithm {self.key.algorithm}; secret "{self.key.secret}"; }};\n'
             f'options {{ directory "{self.directory}"; pid-file "{self.directory}/pid"; session-keyfile none;\n'
             f"  listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n"
-            f"  notify-delay 0; serial-query-rate 1000; dnssec-validation no; masterfile-format text; }};\n"
+            f"  notify-delay 0; serial-query-rate 1000; dnssec-validation no; masterfile-format text;\n"
+            f"  querylog {'yes' if self.query_log else 'no'}; }};\n"
             "controls { };\n" + "\n".join(statements) + "\n"
         )
 
@@ -249,6 +253,8 @@ class PowerDns(NameServer):
             f"setuid=\nsetgid=\n{kind}"
             "disable-axfr=no\nallow-axfr-ips=\nxfr-cycle-interval=1\nsecurity-poll-suffix=\n"
             f"also-notify={','.join(f'127.0.0.1:{port}' for port in self.secondaries)}\nonly-notify=\n"
+            + self._policy()
+            + self._api()
         )
         self._util("import-tsig-key", self.key.name, self.key.algorithm, self.key.secret)
         for zone, text in self.zones.items():
@@ -265,6 +271,21 @@ class PowerDns(NameServer):
             self._util("set-meta", zone, "ALLOW-DNSUPDATE-FROM", "127.0.0.0/8")
             if self.allow_transfer:
                 self._util("set-meta", zone, "TSIG-ALLOW-AXFR", self.key.name)
+
+    def _policy(self) -> str:
+        if not self.grant:
+            return ""
+        script = self.directory / "policy.lua"
+        script.write_text(self.grant)
+        return f"lua-dnsupdate-policy-script={script}\n"
+
+    def _api(self) -> str:
+        if not self.api_port:
+            return ""
+        return (
+            f"api=yes\napi-key={self.key.secret}\nwebserver=yes\nwebserver-address=127.0.0.1\n"
+            f"webserver-port={self.api_port}\nwebserver-allow-from=127.0.0.1\nwebserver-loglevel=none\n"
+        )
 
     def _util(self, *arguments: str) -> None:
         subprocess.run(["pdnsutil", "--config-dir", str(self.directory), *arguments], check=True, capture_output=True)

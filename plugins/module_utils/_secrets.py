@@ -19,6 +19,7 @@ __all__ = ["all_values", "secret_values"]
 _SECRET: t.Final = re.compile(
     r"auth|cookie|credential|key|pass|private|pin\b|pwd|secret|session|sign|token", re.IGNORECASE
 )
+_HARMLESS: t.Final = re.compile(r"(algorithm|file|name|path)$", re.IGNORECASE)  # key_name is not the key
 _SHORT: t.Final = 4
 """Characters. What is shorter keeps no secret, and hiding it would mutilate all that is printed."""
 
@@ -36,9 +37,13 @@ def all_values(settings: Mapping[str, t.Any]) -> frozenset[str]:
 def _leaves(value: object, *, secret: bool) -> Iterator[tuple[bool, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(inner, secret=secret or bool(_SECRET.search(str(key))))
+            yield from _leaves(inner, secret=secret or _keeps_secret(str(key)))
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _leaves(inner, secret=secret)
     elif value is not None and not isinstance(value, bool):
         yield secret, str(value)
+
+
+def _keeps_secret(key: str) -> bool:
+    return bool(_SECRET.search(key)) and not _HARMLESS.search(key)

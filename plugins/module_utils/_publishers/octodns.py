@@ -128,14 +128,14 @@ class OctodnsPublisher(Publisher):
             if self._content(desired, owner)[1] != before[owner]:
                 raise PublisherConflict(f"{self.place}: the RRset at {owner} changed between reading and writing")
             self._provider.replace(desired, owner, ttl or DEFAULT_TTL, [_value(record) for record in records])
-        plan = self._provider.plan(desired)
+        plan, carry_out = self._provider.plan(desired)
         if plan is None:
             raise PublisherRefused(
                 f"{self.place}: octoDNS plans no change of {', '.join(sorted(after))}; the provider leaves out what it "
                 "cannot hold, such as a TTL below its least"
             )
         self._require_narrow(plan, zone, before, after)
-        self._provider.apply(plan)
+        carry_out()
 
     def _require_narrow(
         self,
@@ -145,8 +145,6 @@ class OctodnsPublisher(Publisher):
         after: Collection[str],
     ) -> None:
         """The plan concerns the TLSA RRsets at the owner names `after` and nothing else, and knows them as `before`."""
-        if plan.exists is False:
-            raise PublisherRefused(f"{self.place}: it has no zone {zone}, and none is made for TLSA records")
         touched = {(_plain(str(change.record.fqdn)), str(change.record._type)) for change in plan.changes}
         beyond = sorted(f"{owner} {rdtype}" for owner, rdtype in touched if rdtype != "TLSA" or owner not in after)
         if plan.meta:
@@ -157,6 +155,8 @@ class OctodnsPublisher(Publisher):
                 f"{f' and {len(beyond) - 5} more' if len(beyond) > 5 else ''}, so nothing was changed. Either somebody "
                 "else is changing the zone now, or this provider cannot change single RRsets"
             )
+        if plan.exists is False:
+            raise PublisherRefused(f"{self.place}: it has no zone {zone}, and none is made for TLSA records")
         for owner in after:
             if self._content(plan.existing, owner)[1] != before[owner]:
                 raise PublisherConflict(f"{self.place}: the RRset at {owner} changed between reading and writing")

@@ -6,8 +6,8 @@
 
 """The library octoDNS and one provider of it, by class and settings as in an octoDNS configuration file.
 
-octoDNS is imported when such a provider is asked for, and needed by nobody else. What its providers print, log and
-raise is kept from the module's output but for the message, in which no setting that looks like a secret is shown.
+octoDNS is imported when such a provider is asked for, and needed by nobody else. What its providers print, log, warn of
+and raise is kept from the module's output but for the message, in which no setting that looks like a secret is shown.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import logging
 import os
 import sys
 import typing as t
+import warnings
+from functools import partial
 from importlib import import_module
 
 from .._errors import InvalidInput, PublisherRefused, PublisherUnavailable
@@ -43,11 +45,12 @@ class OctodnsProvider:
     def __init__(
         self,
         name: str,
-        provider: Provider,
+        make: t.Callable[[], Provider],
         zones: Collection[str],
         hidden: Collection[str] = (),
     ) -> None:
-        self._name, self._provider, self._hidden = name, provider, tuple(hidden)
+        """`make` makes the provider anew: many remember what they once read, and here nothing may come from a cache."""
+        self._name, self._make, self._hidden = name, make, tuple(hidden)
         self._zones = {_zone_name(zone) for zone in zones}
         self._record = import_module("octodns.record").Record
         self._zone = import_module("octodns.zone").Zone
@@ -62,17 +65,17 @@ class OctodnsProvider:
             )
         settings = _resolved(options.get("settings") or {})
         hidden = secret_values(settings)
-        made = _class(name)
+        make = partial(_class(name), ID, **settings)
         with _guarded(f"octoDNS provider {name}", hidden):
             try:
-                provider = made(ID, **settings)
+                provider = make()
             except TypeError as error:
                 raise InvalidInput(f"The settings of octoDNS provider {name} do not fit: {error}") from None
         if "TLSA" not in provider.SUPPORTS:
             raise InvalidInput(f"octoDNS provider {name} cannot hold TLSA records")
         if getattr(provider, "apply_disabled", False):
             raise InvalidInput(f"octoDNS provider {name} has apply_disabled set, so that it changes nothing")
-        return cls(name, provider, options.get("zones") or (), hidden)
+        return cls(name, make, options.get("zones") or (), hidden)
 
     @property
     def place(self) -> str:
@@ -96,7 +99,7 @@ class OctodnsProvider:
         below = {other.removesuffix(f".{zone}") for other in self._known_zones() if other.endswith(f".{zone}")}
         content = self._zone(f"{zone}.", below)
         with _guarded(self.place, self._hidden):
-            exists = self._provider.populate(content, target=False, lenient=True)
+            exists = self._make().populate(content, target=False, lenient=True)
         if exists is False:
             raise PublisherRefused(f"{self.place}: it has no zone {zone}")
         return content
@@ -111,24 +114,30 @@ class OctodnsProvider:
                 data = {"type": "TLSA", "ttl": ttl, "values": [*values]}
                 zone.add_record(self._record.new(zone, name, data))
 
-    def plan(self, desired: Zone) -> Plan | None:
-        """What would make the provider's zone `desired`; it is read once more for that. Raises PublisherUnavailable."""
-        if desired.root_ns is not None and not self._provider.SUPPORTS_ROOT_NS:
-            desired.remove_record(desired.root_ns)
-        with _guarded(self.place, self._hidden):
-            return self._provider.plan(desired)
+    def plan(self, desired: Zone) -> tuple[Plan | None, t.Callable[[], None]]:
+        """What would make the provider's zone `desired`, which is read once more for that, and what carries it out.
 
-    def apply(self, plan: Plan) -> None:
-        """Carry out what was planned. Raises PublisherUnavailable; what was done by then is not known."""
+        Raises PublisherUnavailable; when that comes of carrying it out, what was done by then is not known.
+        """
         with _guarded(self.place, self._hidden):
-            self._provider.apply(plan)
+            provider = self._make()
+            if desired.root_ns is not None and not provider.SUPPORTS_ROOT_NS:
+                desired.remove_record(desired.root_ns)
+            plan = provider.plan(desired)
+
+        def carry_out() -> None:
+            with _guarded(self.place, self._hidden):
+                provider.apply(plan)
+
+        return plan, carry_out
 
     def _known_zones(self) -> set[str]:
         if not self._zones:
-            if not hasattr(self._provider, "list_zones"):
-                raise InvalidInput(f"{self.place} cannot list its zones; name them by the option zones of the provider")
             with _guarded(self.place, self._hidden):
-                self._zones = {_zone_name(str(zone)) for zone in self._provider.list_zones()}
+                provider = self._make()
+                if not hasattr(provider, "list_zones"):
+                    raise InvalidInput(f"{self.place} cannot list its zones; name them by its option zones")
+                self._zones = {_zone_name(str(zone)) for zone in provider.list_zones()}
         return self._zones
 
 
@@ -186,7 +195,7 @@ def _guarded(place: str, hidden: Collection[str]) -> Iterator[None]:
     silent = logging.NullHandler()  # with no handler at all, warnings go to standard error
     root.addHandler(silent)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
             yield
     except InvalidInput:
         raise
