@@ -177,7 +177,8 @@ def _confirm(
         owners = ", ".join(change.owner for change in unmoved[:5])
         raise PublisherRefused(
             f"the change was accepted and yet {owners} {'is' if len(unmoved) == 1 else 'are'} as before; "
-            "a CNAME at the name, or a wildcard above it, makes a server ignore the change in silence"
+            "a CNAME at the name, a wildcard above it, or a policy of PowerDNS that does not allow the change makes a "
+            "server ignore it in silence"
         )
     for change in changes:
         there = by_owner.get(change.owner)

@@ -24,7 +24,7 @@ __all__ = ["Ended", "ProgramFailed", "run_program"]
 
 _BLOCK: t.Final = 65536
 _LOOK: t.Final = 0.01  # seconds between looks at whether it has ended
-_GRACE: t.Final = 2.0  # seconds for what is left in its pipes
+_GRACE: t.Final = 1.0  # seconds for what is left in its pipes
 
 
 class ProgramFailed(Exception):  # noqa: N818  # reads as what it is, and becomes a DaneError where it is caught
