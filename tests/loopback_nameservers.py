@@ -69,6 +69,7 @@ class NameServer:
     zones: dict[str, str]
     key: Key
     port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"  # Knot: where it listens, in 127.0.0.0/8
     primary: NameServer | None = None  # zones are transferred from there instead
     secondaries: list[int] = field(default_factory=list)  # ports on 127.0.0.1 to notify
     # BIND: update-policy lines; Knot: lines of the ACL; PowerDNS: a Lua policy. Empty: the key may change all.
@@ -126,7 +127,7 @@ class NameServer:
     def ask(self, name: str, rdtype: str) -> dns.message.Message:
         """An answer without recursion; raises dns.exception.Timeout."""
         query = dns.message.make_query(name, rdtype, flags=0, use_edns=0, want_dnssec=True)
-        return dns.query.tcp(query, "127.0.0.1", timeout=2, port=self.port)
+        return dns.query.tcp(query, self.address, timeout=2, port=self.port)
 
     def serial(self, zone: str) -> int | None:
         try:
@@ -217,7 +218,7 @@ class Knot(NameServer):
         grant = self.grant or "    action: update"
         actions = "[ transfer, query ]" if self.allow_transfer else "[ query ]"
         (self.directory / "knot.conf").write_text(
-            f"server:\n  listen: 127.0.0.1@{self.port}\n  rundir: {self.directory}\n  user: root:root\n"
+            f"server:\n  listen: {self.address}@{self.port}\n  rundir: {self.directory}\n  user: root:root\n"
             "  udp-workers: 1\n  tcp-workers: 2\n  background-workers: 1\n"
             f"database:\n  storage: {self.directory}\n"
             f"key:\n  - id: {self.key.name}\n    algorithm: {self.key.algorithm}\n    secret: {self.key.secret}\n"
