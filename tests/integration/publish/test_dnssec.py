@@ -13,6 +13,7 @@ import typing as t
 import dns.dnssec
 import dns.name
 import dns.query
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
@@ -42,15 +43,16 @@ class Branch(t.NamedTuple):
     resolver: Resolver
 
 
-def dnskey(bind: Bind, zone: str) -> t.Any:  # noqa: ANN401  # dnspython's rdata have no common type with their fields
+def signed_record(bind: Bind, name: str, rdtype: str) -> t.Any:  # noqa: ANN401  # dnspython's rdata have no common type with their fields
+    """The first record of an RRset, once it is there with its signature: BIND signs after it answers."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        answer = bind.ask(zone, "DNSKEY")
-        for rrset in answer.answer:
-            if rrset.rdtype == dns.rdatatype.DNSKEY:
-                return rrset[0]
+        found = {(rrset.rdtype, rrset.covers): rrset for rrset in bind.ask(name, rdtype).answer}
+        kind = dns.rdatatype.from_text(rdtype)
+        if {(kind, dns.rdatatype.NONE), (dns.rdatatype.RRSIG, kind)} <= found.keys():
+            return found[kind, dns.rdatatype.NONE][0]
         time.sleep(0.1)
-    msg = f"{zone} was not signed in time:\n{bind.log()[-2000:]}"
+    msg = f"{name} {rdtype} was not signed in time:\n{bind.log()[-2000:]}"
     raise RuntimeError(msg)
 
 
@@ -66,17 +68,18 @@ def branch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Branch]:
     zones["three.mail"] = zone_text("three.mail", THREE, serial=10)
     signed = frozenset({"mail", "good.mail", "nods.mail", "bogus.mail"})
     with Bind(directory / "bind", zones, key, signed=signed) as bind:
-        good = dnskey(bind, "good.mail")
+        keys = {zone: signed_record(bind, zone, "DNSKEY") for zone in signed}
+        for zone in signed:
+            signed_record(bind, zone, "SOA")
         update = dns.update.UpdateMessage("mail.", keyring=dns.tsig.Key(key.name, key.secret, key.algorithm))
         for child in ("good", "bogus"):
             name = dns.name.from_text(f"{child}.mail.")
-            update.add(name, 60, dns.dnssec.make_ds(name, good, "SHA256"))
-        dns.query.tcp(update, "127.0.0.1", 5, bind.port)
-        anchor = str(dnskey(bind, "mail"))
-        for zone in signed:
-            dnskey(bind, zone)
+            update.add(name, 60, dns.dnssec.make_ds(name, keys["good.mail"], "SHA256"))
+        assert dns.query.tcp(update, "127.0.0.1", 5, bind.port).rcode() == dns.rcode.NOERROR
+        for child in ("good", "bogus"):
+            signed_record(bind, f"{child}.mail", "DS")
         stubs = tuple(f"{child}.mail" for child in CHILDREN)
-        with Unbound(directory / "unbound", "mail", anchor, bind.port, stubs) as unbound:
+        with Unbound(directory / "unbound", "mail", str(keys["mail"]), bind.port, stubs) as unbound:
             yield Branch(bind, Resolver("127.0.0.1", unbound.port, 5.0))
 
 

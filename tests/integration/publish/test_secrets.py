@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudflare_stand_in import CloudflareStandIn
 from loopback_nameservers import Bind, Key
 
 ROOT: t.Final = Path(__file__).resolve().parents[3]
@@ -48,6 +49,12 @@ class ProcessWatch:
                             self.found.add(process.name)
                     except OSError:
                         continue  # it has ended
+
+
+def cloudflare(server: Bind, key: Key) -> dict[str, object]:
+    """The stand-in listens at the port that the file says."""
+    del key
+    return {"type": "cloudflare", "api_token": "{{ secret }}", "api_url": (server.directory / "api").read_text()}
 
 
 def rfc2136(server: Bind, key: Key) -> dict[str, object]:
@@ -90,7 +97,7 @@ json.dump({{"rrsets": [rrset]}}, sys.stdout)
     }
 
 
-PROVIDERS: t.Final = {"rfc2136": rfc2136, "octodns": octodns, "exec": program}
+PROVIDERS: t.Final = {"cloudflare": cloudflare, "rfc2136": rfc2136, "octodns": octodns, "exec": program}
 
 
 def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: object) -> subprocess.CompletedProcess[str]:
@@ -128,7 +135,11 @@ def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: obje
 def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, kind: str, outcome: str) -> None:
     key = bind.key if outcome == "success" else Key(bind.key.name)
     more = {"state": "gone"} if outcome == "bad options" else {}
-    with ProcessWatch(key.secret) as watch:
+    with (
+        CloudflareStandIn(["a.example"], token=bind.key.secret) as stand_in,
+        ProcessWatch(key.secret) as watch,
+    ):
+        (bind.directory / "api").write_text(stand_in.url)
         result = playbook(tmp_path, PROVIDERS[kind](bind, key), key, **more)
     assert (result.returncode == 0) is (outcome == "success"), result.stdout
     said = "value of state must be one of" if outcome == "bad options" else "_25._tcp.mx1.a.example"
