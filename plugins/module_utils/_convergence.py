@@ -68,11 +68,15 @@ def converge(
     if resolver is not None:
         _require_secure_zones(resolver, wanted, before, outcome, check_mode=check_mode)
     if check_mode:
-        outcome.after = {name: _predicted(there, changes) for name, there in before.items()}
+        by_owner = {change.owner: change for change in changes}
+        outcome.after = {name: _predicted(there, by_owner.get(there.owner)) for name, there in before.items()}
         return outcome
-    for zone in sorted({change.zone for change in changes}):
-        concerned = {change.owner for change in changes if change.zone == zone}
-        here = [one for one in wanted if before[one.name].owner in concerned]
+    concerned = {change.owner for change in changes}
+    by_zone: dict[str, list[Wanted]] = {}
+    for one in wanted:
+        if before[one.name].owner in concerned:
+            by_zone.setdefault(before[one.name].zone, []).append(one)
+    for zone, here in sorted(by_zone.items()):
         planner = partial(plan, here, prune_aliases=prune_aliases)
         try:
             _converge_zone(publisher, zone, [one.name for one in here], planner, outcome, sleep)
@@ -81,11 +85,10 @@ def converge(
     return outcome
 
 
-def _predicted(there: Published, changes: Sequence[Change]) -> Published:
-    for change in changes:
-        if change.owner == there.owner:
-            return Published(there.name, there.owner, there.zone, change.ttl if change.after else None, change.after)
-    return there
+def _predicted(there: Published, change: Change | None) -> Published:
+    if change is None:
+        return there
+    return Published(there.name, there.owner, there.zone, change.ttl if change.after else None, change.after)
 
 
 def _require_secure_zones(

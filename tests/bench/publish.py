@@ -35,9 +35,9 @@ _RUNS: t.Final = 3
 _GOAL: t.Final = 200.0
 
 _PER_ZONE: t.Final = 100
-_SIZES: t.Final = (1_000, 2_000, 5_000, 10_000)
+_SIZES: t.Final = (2_000, 5_000, 10_000)
 _LINEAR: t.Final = 0.8
-"""Least ratio of what an RRset costs among 1,000 to what it costs among 10,000; 1 is linear to the letter."""
+"""Least ratio of what a further RRset costs among few to what it costs among many; 1 is linear to the letter."""
 
 
 def run() -> list[dict[str, t.Any]]:
@@ -159,23 +159,45 @@ def _require_one_read(server: Bind) -> None:
 
 
 def _growth() -> list[dict[str, t.Any]]:
+    """What a further RRset costs, when there are many and when there are few.
+
+    Time is processor time, which is the same on a busy machine; the time on the clock is printed beside it.
+    """
     seconds, octets = {}, {}
     for size in _SIZES:
-        seconds[size], octets[size] = _grown(size)
-        print(f"  {size} RRsets in {size // _PER_ZONE} zones: {seconds[size]:.2f} s, {octets[size] / 2**20:.1f} MiB")
-    few, many = _SIZES[0], _SIZES[-1]
-    peer = f"itself with {few:,} RRsets in {few // _PER_ZONE} zones"
-    unit = f"per RRset, with {many:,} RRsets in {many // _PER_ZONE} zones"
-    times = (seconds[many] / many * 1e3, seconds[few] / few * 1e3)
-    memory = (octets[many] / many / 1024, octets[few] / few / 1024)
+        runs = [_grown(size) for _run in range(_RUNS)]
+        seconds[size], octets[size] = min(one.processor for one in runs), min(one.octets for one in runs)
+        print(
+            f"  {size} RRsets in {size // _PER_ZONE} zones: {seconds[size]:.2f} s of processor time, "
+            f"{min(one.clock for one in runs):.2f} s on the clock, {octets[size] / 2**20:.1f} MiB"
+        )
+    few, some, many = _SIZES
+    peer = f"between {few:,} and {some:,}"
+    unit = f"for each RRset more between {some:,} and {many:,}, 100 in each zone"
     return [
-        _row("publish_growth_time", times, peer, f"milliseconds {unit}", _LINEAR),
-        _row("publish_growth_memory", memory, peer, f"KiB {unit}", _LINEAR),
+        _row(
+            f"publish_growth_{what}",
+            ((cost[many] - cost[some]) / (many - some) * factor, (cost[some] - cost[few]) / (some - few) * factor),
+            peer,
+            f"{name} {unit}",
+            _LINEAR,
+        )
+        for what, cost, factor, name in (
+            ("time", seconds, 1e3, "milliseconds"),
+            ("memory", {size: float(octets[size]) for size in _SIZES}, 1 / 1024, "KiB"),
+        )
     ]
 
 
-def _grown(size: int) -> tuple[float, int]:
-    """Seconds that it takes to publish `size` RRsets, and octets of memory on top of what it takes to begin."""
+class _Cost(t.NamedTuple):
+    """Seconds of processor time and on the clock to publish RRsets, and octets on top of what it takes to begin."""
+
+    processor: float
+    clock: float
+    octets: int
+
+
+def _grown(size: int) -> _Cost:
     names = [f"z{number}.{_ZONE}" for number in range(size // _PER_ZONE)]
     with (
         tempfile.TemporaryDirectory() as temporary,
@@ -189,11 +211,10 @@ def _grown(size: int) -> tuple[float, int]:
             check=True,
             text=True,
         )
-    seconds, octets = json.loads(done.stdout)
-    return seconds, octets
+    return _Cost(*json.loads(done.stdout))
 
 
-def _publish(order: dict[str, t.Any]) -> tuple[float, int]:
+def _publish(order: dict[str, t.Any]) -> _Cost:
     """In a process of its own, for its memory to be told from what was there before."""
     options = {"server": "127.0.0.1", "port": order["port"], "key_name": "mx-tlsa", "key_secret": order["secret"]}
     entries = [
@@ -202,12 +223,12 @@ def _publish(order: dict[str, t.Any]) -> tuple[float, int]:
         for number in range(_PER_ZONE)
     ]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
+    began, spent = time.monotonic(), time.process_time()
     outcome = converge(Rfc2136Publisher.from_options(options), wanted_rrsets(entries, State.EXACT), resolver=None)
-    taken = time.monotonic() - began
+    clock, processor = time.monotonic() - began, time.process_time() - spent
     if outcome.errors or {len(there.records) for there in outcome.after.values()} != {1}:
         raise RuntimeError(f"not everything was published: {outcome.errors}")
-    return taken, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return _Cost(processor, clock, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 
 def _row(name: str, costs: tuple[float, float], peer_name: str, unit: str, goal: float) -> dict[str, t.Any]:
