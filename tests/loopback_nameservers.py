@@ -11,6 +11,8 @@ in the foreground, and ended by its process id.
 from __future__ import annotations
 
 import base64
+import os
+import random
 import secrets
 import shutil
 import socket
@@ -41,12 +43,17 @@ class Key:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP."""
+    """A port of 127.0.0.1 that is free for UDP and TCP, and stays so until it is bound.
+
+    No outgoing connection is given one from below 32768, and tests that run side by side choose from ranges of their
+    own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     while True:
+        port = random.randrange(20_000 + worker * 1_500, 20_000 + (worker + 1) * 1_500)  # noqa: S311  # no secret
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
             try:
+                udp.bind(("127.0.0.1", port))
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 ROOT: t.Final = Path(__file__).resolve().parents[3]
 MX: t.Final = "_25._tcp.mx1.a.example"
-OLD: t.Final = "3 1 1 " + "ab" * 32
+PARTS: t.Final = ("collect", "publish")
 
 
 class Site:
@@ -42,7 +42,7 @@ class Site:
         return "3 1 1 " + hashlib.sha256(key.public_bytes(serialization.Encoding.DER, kind)).hexdigest()
 
     def run(
-        self, *providers: object, arguments: t.Sequence[str] = (), secret: str = ""
+        self, *providers: object, parts: t.Sequence[str] = PARTS, arguments: t.Sequence[str] = (), secret: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run the role with one provider for all machines, or one for each."""
         variables = {
@@ -58,7 +58,7 @@ class Site:
         (self.directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
         tasks = [
             {"ansible.builtin.include_role": {"name": "mailsec.dane.tlsa_publish", "tasks_from": part}}
-            for part in ("preflight", "collect", "publish")
+            for part in parts
         ]
         (self.directory / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         (self.directory / "extra.json").write_text(
@@ -93,7 +93,7 @@ def provider_of(bind: Bind) -> dict[str, object]:
 
 def test_without_a_provider_the_records_are_printed(tmp_path: Path) -> None:
     site = Site(tmp_path, ["mx1a"])
-    done = site.run("none")
+    done = site.run("none", parts=["preflight", *PARTS])
     assert done.returncode == 0, done.stdout
     assert f"{MX}. 3600 IN TLSA {site.records['mx1a']}" in done.stdout
 
@@ -145,7 +145,7 @@ BAD_PROVIDERS: t.Final[tuple[tuple[object, str], ...]] = (
 
 def test_bad_providers_are_refused_by_name(tmp_path: Path) -> None:
     machines = [f"m{number}" for number in range(len(BAD_PROVIDERS))]
-    done = Site(tmp_path, machines).run(*(provider for provider, _message in BAD_PROVIDERS))
+    done = Site(tmp_path, machines).run(*(provider for provider, _message in BAD_PROVIDERS), parts=["preflight"])
     assert done.returncode == 2
     for machine, (provider, message) in zip(machines, BAD_PROVIDERS, strict=True):
         said = "".join(line for line in done.stdout.splitlines() if line.startswith(f"fatal: [{machine}]"))

@@ -130,8 +130,13 @@ def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: obje
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("outcome", ["success", "refused", "bad options"])
-@pytest.mark.parametrize("kind", PROVIDERS)
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        *((kind, outcome) for kind in PROVIDERS for outcome in ("success", "refused")),
+        *((kind, "bad options") for kind in ("rfc2136", "octodns")),  # for an option by itself, and inside of one
+    ],
+)
 def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, kind: str, outcome: str) -> None:
     key = bind.key if outcome == "success" else Key(bind.key.name)
     more = {"state": "gone"} if outcome == "bad options" else {}

@@ -158,9 +158,8 @@ print(json.dumps({{"rrsets": [{{"name": "{NAME}", "zone": "example.org", "record
 sys.stderr.write("  because\\n"); sys.stderr.flush()
 os.kill(os.getpid(), 9) if {status} < 0 else sys.exit({status})
 """
-    with pytest.raises(kind, match=re.escape(f"the program {sys.executable} {message}")) as caught:
+    with pytest.raises(kind, match=re.escape(f"the program {sys.executable} {message}")):
         publish(program(code), A)
-    assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(
