@@ -249,7 +249,7 @@ class PowerDns(NameServer):
 
     def configure(self) -> None:
         database = self.directory / "pdns.sqlite3"
-        schema = Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql").read_text()
+        schema = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql").read_text()
         import sqlite3  # noqa: PLC0415  # only this server needs it
 
         with sqlite3.connect(database) as connection:
