@@ -45,8 +45,8 @@ def main() -> int:
     parser.add_argument("--told", type=Path, default=Path.home() / ".dane-told", help="remembers what was sent last")
     options = parser.parse_args()
     request = json.load(sys.stdin)
-    if request["version"] != 1:
-        return complain(f"version {request['version']} of the protocol is unknown here", REFUSED)
+    if request["version"] != 1 or request["type"] != "TLSA":
+        return complain("only TLSA records, and version 1 of the protocol, are known here", REFUSED)
     if request["action"] == "read":
         try:
             rrsets = [published(name, options) for name in request["names"]]

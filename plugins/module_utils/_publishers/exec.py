@@ -122,7 +122,7 @@ class ExecPublisher(Publisher):
     # --- the program --------------------------------------------------------------------------------------------------
 
     def _run(self, request: Mapping[str, t.Any]) -> bytes:
-        given = json.dumps({"version": VERSION, **request}).encode() + b"\n"
+        given = json.dumps({"version": VERSION, "type": "TLSA", **request}).encode() + b"\n"
         try:
             ended = run_program(
                 self._command,

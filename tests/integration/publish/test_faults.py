@@ -178,6 +178,11 @@ function updatepolicy(input)
     and names[input:getQName():toString():lower()] == true
 end
 """
+REFUSALS: t.Final = {
+    Bind: {dns.rcode.REFUSED},
+    Knot: {dns.rcode.REFUSED, dns.rcode.NOTAUTH},  # before 3.4 REFUSED or BADKEY
+    PowerDns: {dns.rcode.NOERROR},
+}
 GRANTS: t.Final = {"bind": (Bind, BIND_GRANT), "knot": (Knot, KNOT_GRANT), "powerdns": (PowerDns, POWERDNS_GRANT)}
 
 
@@ -191,7 +196,7 @@ def test_a_key_of_least_privilege_does_its_work_and_no_more(tmp_path: Path, make
         refused = converge(publisher(server), order, resolver=None, sleep=lambda _seconds: None)
         assert re.search(  # PowerDNS answers NOERROR, and does nothing
             r"REFUSED\): this key may not change TLSA records at these names|its ACL does not allow this key"
-            r"|a policy of PowerDNS that does not allow the change",
+            r"|Knot DNS's ACL does not allow this change|a policy of PowerDNS that does not allow the change",
             refused.errors["a.example"],
         )
         assert server.records("_25._tcp.mx2.a.example") == []
@@ -199,7 +204,7 @@ def test_a_key_of_least_privilege_does_its_work_and_no_more(tmp_path: Path, make
         update.add("_25._tcp.mx1.a.example.", 60, "TXT", "mine")
         with contextlib.suppress(dns.tsig.PeerBadKey):
             answer = dns.query.tcp(update, "127.0.0.1", 2, server.port)
-            assert answer.rcode() == (dns.rcode.NOERROR if make is PowerDns else dns.rcode.REFUSED)
+            assert answer.rcode() in REFUSALS[make]
         assert server.records(MX1, "TXT") == []
 
 

@@ -38,7 +38,7 @@ file, requests = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[1] + ".request
 zone = json.loads(file.read_text())
 request = json.load(sys.stdin)
 requests.open("a").write(json.dumps(request) + "\\n")
-if request["version"] != 1:
+if request["version"] != 1 or request["type"] != "TLSA":
     sys.exit(10)
 if request["action"] == "read":
     rrsets = []
@@ -97,7 +97,8 @@ def test_the_life_of_an_rrset(zone: Path) -> None:
 def test_what_the_program_is_asked(zone: Path) -> None:
     zone.write_text(json.dumps({NAME: {"ttl": 600, "records": [A]}}))
     publish(program(PROGRAM, zone), B)
-    read = {"version": 1, "action": "read", "names": [NAME]}
+    common = {"version": 1, "type": "TLSA"}
+    read = {**common, "action": "read", "names": [NAME]}
     change = {
         "name": NAME,
         "ttl_before": 600,
@@ -107,7 +108,7 @@ def test_what_the_program_is_asked(zone: Path) -> None:
         "add": [B],
         "remove": [A],
     }
-    assert requests(zone) == [read, {"version": 1, "action": "apply", "zone": "example.org", "changes": [change]}, read]
+    assert requests(zone) == [read, {**common, "action": "apply", "zone": "example.org", "changes": [change]}, read]
 
 
 def test_a_thousand_rrsets_take_one_run_each_way(zone: Path) -> None:
