@@ -7,8 +7,8 @@
     python3 tell_a_person.py --zone example.org --server ns1.hosting.example --mail hostmaster@example.org
 
 What is published it reads from the name server. What is to be changed it sends by mail, once for each change, and
-says so with exit status 12. Needs python3-dnspython and a sendmail command. The guide docs/guides/publishing.md describes
-the protocol.
+says so with exit status 12. Needs python3-dnspython and a sendmail command. The guide
+docs/guides/publishing.md describes the protocol.
 """
 
 from __future__ import annotations

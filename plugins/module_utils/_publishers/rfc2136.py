@@ -53,8 +53,8 @@ with built_of_libraries():
     _LOST_RACE: t.Final = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
     _REFUSALS: t.Final[Mapping[int, str]] = {
         dns.rcode.REFUSED: "this key may not change TLSA records at these names; see the server's update policy or ACL",
-        dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it, or Knot DNS's ACL does not "
-        "allow this change",
+        dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it, or Knot DNS's ACL "
+        "does not allow this change",
         dns.rcode.NOTZONE: "a name is outside the zone",
         dns.rcode.NOTIMP: "it does not take dynamic updates",
         dns.rcode.FORMERR: "it does not understand the update",
