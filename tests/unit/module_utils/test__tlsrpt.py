@@ -22,8 +22,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt import (
     Failure,
     Report,
     parse_report,
-    tlsrpt_owner_name,
-    tlsrpt_record,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_files import collect, summary
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_mail import (
@@ -116,31 +114,6 @@ def mail(attachment: bytes, content_type: str = "application/tlsrpt+gzip", name:
         + encoded
         + b"--b--\n"
     )
-
-
-# --- the record -------------------------------------------------------------------------------------------------------
-
-
-def test_the_record_asks_for_reports_at_the_mail_domain() -> None:
-    assert tlsrpt_owner_name("Example.ORG.") == "_smtp._tls.example.org"
-    assert tlsrpt_record(["tls-reports@example.org"]) == "v=TLSRPTv1; rua=mailto:tls-reports@example.org"
-
-
-def test_characters_that_would_end_an_address_are_encoded() -> None:
-    assert tlsrpt_record(["mailto:a,b!c;d@example.org", "https://example.org/r;x"]) == (
-        "v=TLSRPTv1; rua=mailto:a%2Cb%21c%3Bd@example.org,https://example.org/r%3Bx"
-    )
-
-
-@pytest.mark.parametrize("address", ["", "nobody", "http://example.org/", "a b@example.org", "ä@example.org"])
-def test_what_reports_cannot_be_sent_to_is_refused(address: str) -> None:
-    with pytest.raises(InvalidInput, match="TLS reports cannot be sent to"):
-        tlsrpt_record([address])
-
-
-def test_a_record_without_address_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="needs a mail address"):
-        tlsrpt_record([])
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
