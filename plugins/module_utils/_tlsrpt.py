@@ -93,8 +93,8 @@ class Report:
     policies: tuple[PolicyReport, ...]
 
 
-def parse_report(data: bytes) -> Report:
-    """Read the JSON of a report (section 4.4). Raises InvalidReport."""
+def parse_report(data: bytes, domain: str = "") -> Report:
+    """Read the JSON of a report (section 4.4). A policy that names no domain gets `domain`. Raises InvalidReport."""
     if len(data) > MAX_JSON:
         msg = f"it is larger than {MAX_JSON >> 20} MiB"
         raise InvalidReport(msg)
@@ -115,7 +115,7 @@ def parse_report(data: bytes) -> Report:
         contact=_text(document, "contact-info"),
         begin=_moment(dates, "start-datetime"),
         end=_moment(dates, "end-datetime"),
-        policies=tuple(_policy(policy) for policy in policies),
+        policies=tuple(_policy(policy, _clean(domain)) for policy in policies),
     )
     if report.end < report.begin:
         msg = f"its date-range ends ({report.end.isoformat()}) before it begins ({report.begin.isoformat()})"
@@ -123,7 +123,7 @@ def parse_report(data: bytes) -> Report:
     return report
 
 
-def _policy(value: object) -> PolicyReport:
+def _policy(value: object, default_domain: str) -> PolicyReport:
     entry = _object(value, "an entry of policies")
     policy = _object(entry.get("policy"), "policy")
     summary = _object(entry.get("summary"), "summary")
@@ -135,7 +135,8 @@ def _policy(value: object) -> PolicyReport:
     details = _array(entry.get("failure-details") or [], "failure-details", _MAX_FAILURES)
     return PolicyReport(
         policy_type=kind,
-        domain=_text(policy, "policy-domain").lower().rstrip("."),
+        # Senders leave it out where they found no policy.
+        domain=(_text(policy, "policy-domain") or default_domain).lower().rstrip("."),
         successful=_count(summary, "total-successful-session-count"),
         failed=_count(summary, "total-failure-session-count"),
         failures=tuple(_failure(detail) for detail in details),
