@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Read, plan, change, read again: how TLSA RRsets at a provider become what is wanted, whoever else is at work there.
+"""Read, plan, change, read again: how RRsets at a provider become what is wanted, whoever else is at work there.
 
 Nothing is changed before everything was read and judged. What one zone suffers does not keep others from their
 changes. An error never leads to a removal.
@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
     from ._publishers.base import Publisher
     from ._resolver import Resolver
+
+    Planner = Callable[[Sequence[Wanted], Mapping[str, Published]], Sequence[Change]]
 
 __all__ = ["Outcome", "converge"]
 
@@ -51,19 +53,19 @@ def converge(
     wanted: Sequence[Wanted],
     *,
     resolver: Resolver | None,
-    prune_aliases: bool = True,
+    planner: Planner = plan,
     check_mode: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Make the RRsets at `publisher` what is `wanted`; in check mode only say what they would become.
 
     With a `resolver`, a zone that gains or keeps records must validate there, with a chain of trust from the root;
-    without one that is not looked at. Raises InvalidInput and LookupFailed for what must not be published, and
-    PublisherError when the provider cannot be read, all before anything was changed.
+    without one that is not looked at. `planner` says what must change. Raises InvalidInput and LookupFailed for what
+    must not be published, and PublisherError when the provider cannot be read, all before anything was changed.
     """
     names = [one.name for one in wanted]
     before = publisher.read(names)
-    changes = plan(wanted, before, prune_aliases=prune_aliases)
+    changes = planner(wanted, before)
     outcome = Outcome(before, dict(before))
     if resolver is not None:
         _require_secure_zones(resolver, wanted, before, outcome, check_mode=check_mode)
@@ -77,9 +79,8 @@ def converge(
         if before[one.name].owner in concerned:
             by_zone.setdefault(before[one.name].zone, []).append(one)
     for zone, here in sorted(by_zone.items()):
-        planner = partial(plan, here, prune_aliases=prune_aliases)
         try:
-            _converge_zone(publisher, zone, [one.name for one in here], planner, outcome, sleep)
+            _converge_zone(publisher, zone, [one.name for one in here], partial(planner, here), outcome, sleep)
         except (PublisherError, InvalidInput) as error:
             outcome.errors[zone] = f"Zone {zone}: {error}"
     return outcome

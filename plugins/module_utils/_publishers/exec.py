@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""A program of the user's that reads and changes TLSA RRsets: JSON on its standard input and output.
+"""A program of the user's that reads and changes RRsets: JSON on its standard input and output.
 
 docs/guides/publishing.md describes both, and the exit statuses, to whoever writes one. Whatever it does that is not
 described there is a failure, and no failure is ever read as "there are no records".
@@ -37,6 +37,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .._publication import Change
+    from .._records import Record
 
 __all__ = ["ExecPublisher", "Status"]
 
@@ -67,13 +68,21 @@ _MEANING: t.Final[Mapping[int, tuple[type[PublisherError], str]]] = {
 class ExecPublisher(Publisher):
     """Whatever `command` publishes at. `seconds` is the time limit of each run, `environment` is added to its own."""
 
-    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], seconds: float) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        seconds: float,
+        record: type[Record] = TlsaRecord,
+    ) -> None:
+        self.record = record
         self._command, self._seconds = tuple(command), seconds
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self._environment = {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", **inherited, **environment}
 
     @classmethod
-    def from_options(cls, options: Mapping[str, t.Any]) -> ExecPublisher:
+    def from_options(cls, options: Mapping[str, t.Any], record: type[Record] = TlsaRecord) -> ExecPublisher:
         """From a module's ``provider``. Raises InvalidInput."""
         command = [str(word) for word in options.get("command") or ()]
         if not command:
@@ -87,7 +96,8 @@ class ExecPublisher(Publisher):
         bad = sorted(name for name in environment if not name or "=" in name or "\0" in name + environment[name])
         if bad:
             raise InvalidInput(f"The environment of provider exec has {bad[0]!r}, which no environment can hold")
-        return cls(command, environment=environment, seconds=float(options.get("timeout") or 10.0))
+        seconds = float(options.get("timeout") or 10.0)
+        return cls(command, environment=environment, seconds=seconds, record=record)
 
     @property
     def place(self) -> str:
@@ -101,7 +111,7 @@ class ExecPublisher(Publisher):
             return {}
         answer = self._run({"action": "read", "names": sorted(names)})
         try:
-            found = _read_answer(answer)
+            found = _read_answer(answer, self.record)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise PublisherUnavailable(f"{self.place} gave an answer to read that is not as it must be: {said}") from (
@@ -122,7 +132,7 @@ class ExecPublisher(Publisher):
     # --- the program --------------------------------------------------------------------------------------------------
 
     def _run(self, request: Mapping[str, t.Any]) -> bytes:
-        given = json.dumps({"version": VERSION, "type": "TLSA", **request}).encode() + b"\n"
+        given = json.dumps({"version": VERSION, "type": self.record.RDTYPE, **request}).encode() + b"\n"
         try:
             ended = run_program(
                 self._command,
@@ -139,25 +149,25 @@ class ExecPublisher(Publisher):
         raise kind(f"{self.place} {meaning} (asked to {request['action']}){_said(ended)}")
 
 
-def _read_answer(output: bytes) -> dict[str, Published]:
+def _read_answer(output: bytes, record: type[Record]) -> dict[str, Published]:
     answer = json.loads(output.decode())
     found: dict[str, Published] = {}
     for one in answer["rrsets"]:
-        there = _published(one)
+        there = _published(one, record)
         if there.name in found:
             raise InvalidInput(f"{there.name} is in it twice")
         found[there.name] = there
     return found
 
 
-def _published(one: Mapping[str, t.Any]) -> Published:
+def _published(one: Mapping[str, t.Any], record: type[Record]) -> Published:
     name, zone = owner_name(_text(one, "name")), owner_name(_text(one, "zone"))
     owner = owner_name(_text(one, "owner")) if one.get("owner") is not None else name
     texts = one["records"]
-    if not isinstance(texts, list):
-        raise InvalidInput(f"the records of {name} are no list")
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InvalidInput(f"the records of {name} are no list of texts")
     try:
-        records = tuple(sorted({TlsaRecord.parse(text) for text in texts}))
+        records = tuple(sorted({record.from_text(text) for text in texts}))
     except InvalidRecord as error:
         raise InvalidInput(f"{name}: {error}") from error
     ttl = one.get("ttl")

@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Any provider of octoDNS that can hold TLSA records.
+"""Any provider of octoDNS that can hold the records in question.
 
 octoDNS makes whole zones what a source says. Here the source is the zone itself, as the provider has it, with no more
 than the wanted RRsets exchanged; a plan that would touch anything else is not carried out. That a provider sees the
@@ -17,6 +17,7 @@ import typing as t
 
 from .._errors import InvalidRecord, PublisherConflict, PublisherRefused, PublisherUnavailable
 from .._publication import DEFAULT_TTL, Published
+from .._records import TextRecord
 from .._tlsa import TlsaRecord
 from .base import Publisher
 from .octodns_library import OctodnsProvider
@@ -25,6 +26,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .._publication import Change
+    from .._records import Record
     from .octodns_library import Plan, Zone
 
 __all__ = ["OctodnsPublisher"]
@@ -35,14 +37,15 @@ MAX_ALIASES: t.Final = 8
 class OctodnsPublisher(Publisher):
     """One octoDNS provider. octoDNS has no condition on what was read; a lost race is noticed up to the last read."""
 
-    def __init__(self, provider: OctodnsProvider) -> None:
+    def __init__(self, provider: OctodnsProvider, record: type[Record] = TlsaRecord) -> None:
+        self.record = record
         self._provider = provider
         self._zones: dict[str, Zone] = {}
 
     @classmethod
-    def from_options(cls, options: Mapping[str, t.Any]) -> OctodnsPublisher:
+    def from_options(cls, options: Mapping[str, t.Any], record: type[Record] = TlsaRecord) -> OctodnsPublisher:
         """From a module's ``provider``. Raises InvalidInput."""
-        return cls(OctodnsProvider.from_options(options))
+        return cls(OctodnsProvider.from_options(options, record.RDTYPE), record)
 
     @property
     def place(self) -> str:
@@ -88,15 +91,17 @@ class OctodnsPublisher(Publisher):
             ancestor = ancestor.partition(".")[2]
         return None
 
-    def _content(self, zone: Zone, owner: str) -> tuple[int | None, tuple[TlsaRecord, ...]]:
-        there = _at(zone, owner).get("TLSA")
+    def _content(self, zone: Zone, owner: str) -> tuple[int | None, tuple[Record, ...]]:
+        there = _at(zone, owner).get(self.record.RDTYPE)
         if there is None:
             return None, ()
         try:
-            records = {_record(value) for value in there.values}
+            records = {_record(value, self.record) for value in there.values}
         except (InvalidRecord, ValueError) as error:
             # Whatever it is, it must not be taken for no record.
-            raise PublisherUnavailable(f"{self.place}: a TLSA record at {owner} cannot be read: {error}") from error
+            raise PublisherUnavailable(
+                f"{self.place}: a {self.record.RDTYPE} record at {owner} cannot be read: {error}"
+            ) from error
         return int(there.ttl), tuple(sorted(records))
 
     # --- changing -----------------------------------------------------------------------------------------------------
@@ -119,15 +124,16 @@ class OctodnsPublisher(Publisher):
     def _carry_out(
         self,
         zone: str,
-        before: Mapping[str, tuple[TlsaRecord, ...]],
-        after: Mapping[str, tuple[int, tuple[TlsaRecord, ...]]],
+        before: Mapping[str, tuple[Record, ...]],
+        after: Mapping[str, tuple[int, tuple[Record, ...]]],
     ) -> None:
         """Make the RRsets `after` (TTL and records by owner name), provided that they are as `before` says."""
         desired = self._provider.populated(zone)
         for owner, (ttl, records) in after.items():
             if self._content(desired, owner)[1] != before[owner]:
                 raise PublisherConflict(f"{self.place}: the RRset at {owner} changed between reading and writing")
-            self._provider.replace(desired, owner, ttl or DEFAULT_TTL, [_value(record) for record in records])
+            values = [_value(record) for record in records]
+            self._provider.replace(desired, owner, self.record.RDTYPE, ttl or DEFAULT_TTL, values)
         plan, carry_out = self._provider.plan(desired)
         if plan is None:
             raise PublisherRefused(
@@ -141,22 +147,23 @@ class OctodnsPublisher(Publisher):
         self,
         plan: Plan,
         zone: str,
-        before: Mapping[str, tuple[TlsaRecord, ...]],
+        before: Mapping[str, tuple[Record, ...]],
         after: Collection[str],
     ) -> None:
-        """The plan concerns the TLSA RRsets at the owner names `after` and nothing else, and knows them as `before`."""
+        """The plan concerns the RRsets at the owner names `after` and nothing else, and knows them as `before`."""
+        kind = self.record.RDTYPE
         touched = {(_plain(str(change.record.fqdn)), str(change.record._type)) for change in plan.changes}
-        beyond = sorted(f"{owner} {rdtype}" for owner, rdtype in touched if rdtype != "TLSA" or owner not in after)
+        beyond = sorted(f"{owner} {rdtype}" for owner, rdtype in touched if rdtype != kind or owner not in after)
         if plan.meta:
             beyond.append("settings of the zone")
         if beyond:
             raise PublisherRefused(
-                f"{self.place}: to change TLSA records of {zone}, octoDNS would also change {', '.join(beyond[:5])}"
+                f"{self.place}: to change {kind} records of {zone}, octoDNS would also change {', '.join(beyond[:5])}"
                 f"{f' and {len(beyond) - 5} more' if len(beyond) > 5 else ''}, so nothing was changed. Either somebody "
                 "else is changing the zone now, or this provider cannot change single RRsets"
             )
         if plan.exists is False:
-            raise PublisherRefused(f"{self.place}: it has no zone {zone}, and none is made for TLSA records")
+            raise PublisherRefused(f"{self.place}: it has no zone {zone}, and none is made for {kind} records")
         for owner in after:
             if self._content(plan.existing, owner)[1] != before[owner]:
                 raise PublisherConflict(f"{self.place}: the RRset at {owner} changed between reading and writing")
@@ -172,7 +179,9 @@ def _plain(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def _record(value: Mapping[str, t.Any]) -> TlsaRecord:
+def _record(value: t.Any, kind: type[Record]) -> Record:  # noqa: ANN401  # what octoDNS has as a value of that type
+    if kind is TextRecord:
+        return TextRecord.of(str(value).replace("\\;", ";"))
     return TlsaRecord.from_mapping(
         {
             "usage": value["certificate_usage"],
@@ -183,7 +192,11 @@ def _record(value: Mapping[str, t.Any]) -> TlsaRecord:
     )
 
 
-def _value(record: TlsaRecord) -> dict[str, t.Any]:
+def _value(record: Record) -> dict[str, t.Any] | str:
+    if isinstance(record, TextRecord):
+        return record.text.replace(";", "\\;")  # octoDNS keeps the backslash that zone files once had
+    if not isinstance(record, TlsaRecord):
+        raise TypeError(f"octoDNS values of type {record.RDTYPE} are not known here")
     return {
         "certificate_usage": int(record.usage),
         "selector": int(record.selector),

@@ -56,8 +56,11 @@ class OctodnsProvider:
         self._zone = import_module("octodns.zone").Zone
 
     @classmethod
-    def from_options(cls, options: Mapping[str, t.Any]) -> OctodnsProvider:
-        """From a module's ``provider``. Raises InvalidInput, and PublisherUnavailable as the provider's class does."""
+    def from_options(cls, options: Mapping[str, t.Any], rdtype: str = "TLSA") -> OctodnsProvider:
+        """From a module's ``provider``, which must be able to hold `rdtype`.
+
+        Raises InvalidInput, and PublisherUnavailable as the provider's class does.
+        """
         name = str(options.get("class") or "")
         if not name:
             raise InvalidInput(
@@ -71,8 +74,8 @@ class OctodnsProvider:
                 provider = make()
             except TypeError as error:
                 raise InvalidInput(f"The settings of octoDNS provider {name} do not fit: {error}") from None
-        if "TLSA" not in provider.SUPPORTS:
-            raise InvalidInput(f"octoDNS provider {name} cannot hold TLSA records")
+        if rdtype not in provider.SUPPORTS:
+            raise InvalidInput(f"octoDNS provider {name} cannot hold {rdtype} records")
         if getattr(provider, "apply_disabled", False):
             raise InvalidInput(f"octoDNS provider {name} has apply_disabled set, so that it changes nothing")
         return cls(name, make, options.get("zones") or (), hidden)
@@ -104,14 +107,14 @@ class OctodnsProvider:
             raise PublisherRefused(f"{self.place}: it has no zone {zone}")
         return content
 
-    def replace(self, zone: Zone, owner: str, ttl: int, values: Sequence[Mapping[str, t.Any]]) -> None:
-        """Exchange the TLSA RRset at `owner` in `zone`, which is in memory; without `values` it is taken out."""
+    def replace(self, zone: Zone, owner: str, rdtype: str, ttl: int, values: Sequence[object]) -> None:
+        """Exchange the RRset at `owner` in `zone`, which is in memory; without `values` it is taken out."""
         name = zone.hostname_from_fqdn(f"{owner}.")
         with _guarded(self.place, self._hidden):
-            for record in zone.get(name, type="TLSA"):
+            for record in zone.get(name, type=rdtype):
                 zone.remove_record(record)
             if values:
-                data = {"type": "TLSA", "ttl": ttl, "values": [*values]}
+                data = {"type": rdtype, "ttl": ttl, "values": [*values]}
                 zone.add_record(self._record.new(zone, name, data))
 
     def plan(self, desired: Zone) -> tuple[Plan | None, t.Callable[[], None]]:

@@ -23,6 +23,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, wanted_rrsets
 from ansible_collections.mailsec.dane.plugins.module_utils._publishers.exec import ExecPublisher
+from ansible_collections.mailsec.dane.plugins.module_utils._records import TextRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_record import plan_tlsrpt, wanted_tlsrpt
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +139,18 @@ def test_the_environment_is_as_documented(monkeypatch: pytest.MonkeyPatch) -> No
     assert "HOME=/home/of/somebody LC_ALL=C " in str(caught.value)
 
 
+def test_the_program_is_told_that_text_records_are_meant(zone: Path) -> None:
+    code = PROGRAM.replace('!= "TLSA"', '!= "TXT"')
+    command = [sys.executable, "-IS", "-c", code, str(zone)]
+    there = '"v=other1; of=somebody"'
+    zone.write_text(json.dumps({"_smtp._tls.example.org": {"ttl": 60, "records": [there]}}))
+    wanted = wanted_tlsrpt([{"name": "example.org", "rua": ["mailto:tls-reports@example.org"]}], None)
+    to = ExecPublisher.from_options({"command": command}, TextRecord)
+    assert converge(to, wanted, resolver=None, planner=plan_tlsrpt).errors == {}
+    (published,) = json.loads(zone.read_text()).values()
+    assert published["records"] == ['"v=TLSRPTv1; rua=mailto:tls-reports@example.org"', there]
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
@@ -208,10 +222,10 @@ def answer(**changed: object) -> str:
         ('{"rrsets": []}', f"did not say what is at {NAME}; every name needs an answer"),
         ("[" * 100_000, "gave an answer to read that is not as it must be"),
         (answer(name="_26._tcp.mx1.example.org"), f"did not say what is at {NAME}"),
-        (answer(records=None), f"the records of {NAME} are no list"),
-        (answer(records="3 1 1 ab"), f"the records of {NAME} are no list"),
+        (answer(records=None), f"the records of {NAME} are no list of texts"),
+        (answer(records="3 1 1 ab"), f"the records of {NAME} are no list of texts"),
         (answer(records=["3 1 1 xyz"]), "must be hexadecimal digits"),
-        (answer(records=[None]), "A TLSA record is text or a mapping"),
+        (answer(records=[None]), f"the records of {NAME} are no list of texts"),
         (answer(ttl="60"), f"the ttl of {NAME} is '60', and no number of seconds"),
         (answer(ttl=True), "and no number of seconds"),
         (answer(ttl=-1), "and no number of seconds"),

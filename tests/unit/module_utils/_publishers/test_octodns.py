@@ -22,6 +22,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, wanted_rrsets
 from ansible_collections.mailsec.dane.plugins.module_utils._publishers.octodns import OctodnsPublisher
 from ansible_collections.mailsec.dane.plugins.module_utils._publishers.octodns_library import OctodnsProvider
+from ansible_collections.mailsec.dane.plugins.module_utils._records import TextRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_record import plan_tlsrpt, wanted_tlsrpt
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +137,23 @@ def test_settings_may_come_from_the_environment(zone_file: Path, monkeypatch: py
     more = {"directory": "env/ZONES", "default_ttl": "env/NOTHING/7200"}
     assert publish(publisher(zone_file, settings={**settings(zone_file), **more}), A, ttl=7200).errors == {}
     assert "ttl" not in content(zone_file)["_25._tcp.mx1"]  # the provider knew it as its default, as a number
+
+
+def test_text_records_of_others_stay(zone_file: Path) -> None:
+    others = {"type": "TXT", "ttl": 60, "values": ["something else", "v=other1\\; of=somebody"]}
+    zone_file.write_text(yaml.safe_dump({**OTHERS, "_smtp._tls": others}))
+    options = {"class": YAML_PROVIDER, "settings": {**settings(zone_file), "escaped_semicolons": True}}
+    wanted = wanted_tlsrpt([{"name": "example.org", "rua": ["mailto:tls-reports@example.org"]}], None)
+    for _twice in range(2):
+        to = OctodnsPublisher.from_options(options, TextRecord)
+        outcome = converge(to, wanted, resolver=None, planner=plan_tlsrpt)
+        assert (outcome.errors, outcome.warnings) == ({}, [])
+        assert content(zone_file)["_smtp._tls"]["values"] == [
+            "something else",
+            "v=TLSRPTv1\\; rua=mailto:tls-reports@example.org",
+            "v=other1\\; of=somebody",
+        ]
+    assert outcome.before == outcome.after
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
