@@ -12,6 +12,7 @@ import threading
 import time
 import typing as t
 
+import dns.exception
 import dns.query
 import dns.rcode
 import dns.tsig
@@ -202,7 +203,9 @@ def test_a_key_of_least_privilege_does_its_work_and_no_more(tmp_path: Path, make
         assert server.records("_25._tcp.mx2.a.example") == []
         update = dns.update.UpdateMessage("a.example.", keyring=publisher_key(server))
         update.add("_25._tcp.mx1.a.example.", 60, "TXT", "mine")
-        with contextlib.suppress(dns.tsig.PeerBadKey):
+        with contextlib.suppress(
+            dns.tsig.PeerBadKey, dns.exception.FormError
+        ):  # Knot DNS 3.4 does not sign its refusal
             answer = dns.query.tcp(update, "127.0.0.1", 2, server.port)
             assert answer.rcode() in REFUSALS[make]
         assert server.records(MX1, "TXT") == []
