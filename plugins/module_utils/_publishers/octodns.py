@@ -148,9 +148,9 @@ class OctodnsPublisher(Publisher):
         plan: Plan,
         zone: str,
         before: Mapping[str, tuple[Record, ...]],
-        after: Collection[str],
+        after: Mapping[str, tuple[int, tuple[Record, ...]]],
     ) -> None:
-        """The plan concerns the RRsets at the owner names `after` and nothing else, and knows them as `before`."""
+        """The plan makes the RRsets `after` of what they were `before`, and concerns nothing else."""
         kind = self.record.RDTYPE
         touched = {(_plain(str(change.record.fqdn)), str(change.record._type)) for change in plan.changes}
         beyond = sorted(f"{owner} {rdtype}" for owner, rdtype in touched if rdtype != kind or owner not in after)
@@ -164,9 +164,14 @@ class OctodnsPublisher(Publisher):
             )
         if plan.exists is False:
             raise PublisherRefused(f"{self.place}: it has no zone {zone}, and none is made for {kind} records")
-        for owner in after:
+        for owner, (_ttl, records) in after.items():
             if self._content(plan.existing, owner)[1] != before[owner]:
                 raise PublisherConflict(f"{self.place}: the RRset at {owner} changed between reading and writing")
+            if self._content(plan.desired, owner)[1] != records:  # a provider leaves out what it does not support
+                raise PublisherRefused(
+                    f"{self.place}: octoDNS would not make what is wanted of the RRset at {owner}, so nothing was "
+                    "changed; the provider does not support all of these records"
+                )
 
 
 def _at(zone: Zone, owner: str) -> dict[str, t.Any]:

@@ -66,9 +66,10 @@ class OctodnsProvider:
             raise InvalidInput(
                 "Provider octodns needs class: that of an octoDNS provider, such as octodns_hetzner.HetznerProvider"
             )
+        made = _class(name)
         settings = _resolved(options.get("settings") or {})
         hidden = secret_values(settings)
-        make = partial(_class(name), ID, **settings)
+        make = partial(made, ID, **settings)
         with _guarded(f"octoDNS provider {name}", hidden):
             try:
                 provider = make()
@@ -148,6 +149,7 @@ def _class(name: str) -> t.Callable[..., Provider]:
     module, _dot, wanted = name.rpartition(".")
     try:
         base = import_module("octodns.provider.base").BaseProvider
+        zone = import_module("octodns.zone").Zone
         found = getattr(import_module(module), wanted)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidInput(
@@ -155,6 +157,8 @@ def _class(name: str) -> t.Callable[..., Provider]:
             f"and the provider's package from PyPI for {sys.executable}, or set ansible_python_interpreter there to a "
             "virtual environment that has them"
         ) from error
+    if not hasattr(zone, "get"):
+        raise InvalidInput(f"The library octodns for {sys.executable} is too old; this was made with version 1.22")
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise InvalidInput(f"{name} is no octoDNS provider: it can at most be read from")
     return t.cast("t.Callable[..., Provider]", found)

@@ -207,6 +207,24 @@ def test_a_plan_that_goes_beyond_the_named_owners_is_not_carried_out(
     assert zone_file.read_text() == before
 
 
+def test_a_provider_that_would_leave_records_out_is_not_let_remove_the_rest(
+    zone_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider may take out of the desired zone what it cannot hold; octoDNS then plans to remove what is there."""
+    publish(publisher(zone_file), A)
+    provider = import_module(YAML_PROVIDER.rpartition(".")[0]).YamlProvider
+
+    def without_tlsa(_self: object, desired: t.Any) -> object:  # noqa: ANN401  # octoDNS has no types
+        for record in desired.get("_25._tcp.mx1"):
+            desired.remove_record(record)
+        return desired
+
+    monkeypatch.setattr(provider, "_process_desired_zone", without_tlsa)
+    outcome = publish(publisher(zone_file), A, B)
+    assert f"octoDNS would not make what is wanted of the RRset at {NAME}, so nothing" in outcome.errors["example.org"]
+    assert tlsa(zone_file) == in_order(A)
+
+
 def test_a_lost_race_is_read_again(zone_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody adds a record between our reading and our writing: it stays where the order is to add."""
     rivals = [B]
