@@ -103,10 +103,12 @@ reliability: tools ## kill the demo at three places, then run it whole
 
 .PHONY: integration
 integration: tools ## modules and roles against real name servers and real Postfix, with faults and kills
+	.ci/install-name-servers
 	pytest -n 0 tests/integration
 
 .PHONY: bench
 bench: tools ## our speed beside what people use today
+	.ci/install-name-servers
 	$(PYTHON) -m bench
 
 # --- everything -----------------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@
 
 """A stand-in for Cloudflare's API on loopback that enforces what the real one documents.
 
-Authorisation, paging, structured TLSA data, refusal of identical records, least TTL, and the batch: one transaction,
-removals first, no more than 200 operations. Faults are put in by hand. It gives hexadecimal back as the real one does,
-in upper case and re-spaced.
+Authorisation, paging, structured TLSA data, TXT data as text, refusal of identical records, least TTL, and the batch:
+one transaction, removals first, no more than 200 operations. Faults are put in by hand. It gives hexadecimal back as
+the real one does, in upper case and re-spaced.
 """
 
 from __future__ import annotations
@@ -98,6 +98,15 @@ class CloudflareStandIn:
             values = record.split(None, 3)
             data = dict(zip(FIELDS, [*map(int, values[:3]), values[3]], strict=True))
             self._create({"type": "TLSA", "name": name, "ttl": ttl, "data": data}, self._zone_of(name))
+
+    def add_text(self, name: str, content: str, ttl: int = 300) -> None:
+        """Put a TXT record there, as another program would."""
+        self._create({"type": "TXT", "name": name, "ttl": ttl, "content": content}, self._zone_of(name))
+
+    def texts(self, name: str) -> list[str]:
+        """The TXT records at `name` as they were given, sorted."""
+        records = self.records[self._zone_of(name)].values()
+        return sorted(one["content"] for one in records if (one["name"], one["type"]) == (name, "TXT"))
 
     def alias(self, name: str, target: str) -> None:
         self.records[self._zone_of(name)][next(self._identifiers)] = {
@@ -246,8 +255,8 @@ class CloudflareStandIn:
 
     def _create(self, body: dict[str, t.Any], zone: str) -> dict[str, t.Any]:
         name, data = body["name"], body.get("data") or {}
-        missing = [one for one in FIELDS if one not in data]
-        if body["type"] != "TLSA" or missing:
+        missing = [one for one in FIELDS if one not in data] if body["type"] != "TXT" else []
+        if body["type"] not in {"TLSA", "TXT"} or missing or (body["type"] == "TXT" and not body.get("content")):
             raise ApiError(400, 9101, f"{', '.join(missing)} is a required data field.")
         if name != zone and not name.endswith(f".{zone}"):
             raise ApiError(400, 9000, "DNS name is invalid.")
@@ -255,12 +264,15 @@ class CloudflareStandIn:
         for one in self.records[zone].values():
             if one["name"] == name and one["type"] == "CNAME":
                 raise ApiError(400, 81053, "A CNAME record with that host already exists.")
-            if one["name"] == name and one["type"] == "TLSA":
+            if one["name"] == name and one["type"] == body["type"] == "TXT" and one["content"] == body["content"]:
+                raise ApiError(400, 81058, "An identical record already exists.")
+            if one["name"] == name and one["type"] == body["type"] == "TLSA":
                 known = {**one["data"], "certificate": one["data"]["certificate"].upper()}
                 if known == {**data, "certificate": data["certificate"].upper()}:
                     raise ApiError(400, 81058, "An identical record already exists.")
         identifier = next(self._identifiers)
-        self.records[zone][identifier] = {"type": "TLSA", "name": name, "ttl": body["ttl"], "data": dict(data)}
+        content = {"data": dict(data)} if body["type"] == "TLSA" else {"content": body["content"]}
+        self.records[zone][identifier] = {"type": body["type"], "name": name, "ttl": body["ttl"], **content}
         return {"id": identifier}
 
     def _patch(self, body: dict[str, t.Any], zone: str) -> dict[str, t.Any]:

@@ -11,6 +11,8 @@ in the foreground, and ended by its process id.
 from __future__ import annotations
 
 import base64
+import os
+import random
 import secrets
 import shutil
 import socket
@@ -41,12 +43,17 @@ class Key:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP."""
+    """A port of 127.0.0.1 that is free for UDP and TCP, and stays so until it is bound.
+
+    No outgoing connection is given one from below 32768, and tests that run side by side choose from ranges of their
+    own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     while True:
+        port = random.randrange(20_000 + worker * 1_500, 20_000 + (worker + 1) * 1_500)  # noqa: S311  # no secret
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
             try:
+                udp.bind(("127.0.0.1", port))
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue
@@ -69,11 +76,15 @@ class NameServer:
     zones: dict[str, str]
     key: Key
     port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"  # Knot: where it listens, in 127.0.0.0/8
     primary: NameServer | None = None  # zones are transferred from there instead
     secondaries: list[int] = field(default_factory=list)  # ports on 127.0.0.1 to notify
-    grant: str = ""  # BIND: update-policy lines; Knot: lines of the ACL; empty: the key may change all of the zone
+    # BIND: update-policy lines; Knot: lines of the ACL; PowerDNS: a Lua policy. Empty: the key may change all.
+    grant: str = ""
     allow_transfer: bool = True
     signed: frozenset[str] = frozenset()  # BIND: zones to sign; their DS records are not put anywhere
+    api_port: int = 0  # PowerDNS: where its HTTP API listens; the key to it is the secret of `key`
+    query_log: bool = False  # BIND: every question goes to the log
     _process: subprocess.Popen[bytes] | None = None
 
     program: t.ClassVar[str]
@@ -123,7 +134,7 @@ class NameServer:
     def ask(self, name: str, rdtype: str) -> dns.message.Message:
         """An answer without recursion; raises dns.exception.Timeout."""
         query = dns.message.make_query(name, rdtype, flags=0, use_edns=0, want_dnssec=True)
-        return dns.query.tcp(query, "127.0.0.1", timeout=2, port=self.port)
+        return dns.query.tcp(query, self.address, timeout=2, port=self.port)
 
     def serial(self, zone: str) -> int | None:
         try:
@@ -179,7 +190,8 @@ class Bind(NameServer):
             f'key "{self.key.name}" {{ algorithm {self.key.algorithm}; secret "{self.key.secret}"; }};\n'
             f'options {{ directory "{self.directory}"; pid-file "{self.directory}/pid"; session-keyfile none;\n'
             f"  listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n"
-            f"  notify-delay 0; serial-query-rate 1000; dnssec-validation no; masterfile-format text; }};\n"
+            f"  notify-delay 0; serial-query-rate 1000; dnssec-validation no; masterfile-format text;\n"
+            f"  querylog {'yes' if self.query_log else 'no'}; }};\n"
             "controls { };\n" + "\n".join(statements) + "\n"
         )
 
@@ -213,7 +225,7 @@ class Knot(NameServer):
         grant = self.grant or "    action: update"
         actions = "[ transfer, query ]" if self.allow_transfer else "[ query ]"
         (self.directory / "knot.conf").write_text(
-            f"server:\n  listen: 127.0.0.1@{self.port}\n  rundir: {self.directory}\n  user: root:root\n"
+            f"server:\n  listen: {self.address}@{self.port}\n  rundir: {self.directory}\n  user: root:root\n"
             "  udp-workers: 1\n  tcp-workers: 2\n  background-workers: 1\n"
             f"database:\n  storage: {self.directory}\n"
             f"key:\n  - id: {self.key.name}\n    algorithm: {self.key.algorithm}\n    secret: {self.key.secret}\n"
@@ -237,7 +249,7 @@ class PowerDns(NameServer):
 
     def configure(self) -> None:
         database = self.directory / "pdns.sqlite3"
-        schema = Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql").read_text()
+        schema = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql").read_text()
         import sqlite3  # noqa: PLC0415  # only this server needs it
 
         with sqlite3.connect(database) as connection:
@@ -249,6 +261,8 @@ class PowerDns(NameServer):
             f"setuid=\nsetgid=\n{kind}"
             "disable-axfr=no\nallow-axfr-ips=\nxfr-cycle-interval=1\nsecurity-poll-suffix=\n"
             f"also-notify={','.join(f'127.0.0.1:{port}' for port in self.secondaries)}\nonly-notify=\n"
+            + self._policy()
+            + self._api()
         )
         self._util("import-tsig-key", self.key.name, self.key.algorithm, self.key.secret)
         for zone, text in self.zones.items():
@@ -265,6 +279,21 @@ class PowerDns(NameServer):
             self._util("set-meta", zone, "ALLOW-DNSUPDATE-FROM", "127.0.0.0/8")
             if self.allow_transfer:
                 self._util("set-meta", zone, "TSIG-ALLOW-AXFR", self.key.name)
+
+    def _policy(self) -> str:
+        if not self.grant:
+            return ""
+        script = self.directory / "policy.lua"
+        script.write_text(self.grant)
+        return f"lua-dnsupdate-policy-script={script}\n"
+
+    def _api(self) -> str:
+        if not self.api_port:
+            return ""
+        return (
+            f"api=yes\napi-key={self.key.secret}\nwebserver=yes\nwebserver-address=127.0.0.1\n"
+            f"webserver-port={self.api_port}\nwebserver-allow-from=127.0.0.1\nwebserver-loglevel=none\n"
+        )
 
     def _util(self, *arguments: str) -> None:
         subprocess.run(["pdnsutil", "--config-dir", str(self.directory), *arguments], check=True, capture_output=True)

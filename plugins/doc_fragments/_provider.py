@@ -25,10 +25,16 @@ options:
         description:
           - V(rfc2136) is DNS UPDATE, spoken by BIND, Knot DNS, PowerDNS and many others.
           - V(cloudflare) is Cloudflare's API. It has no condition on what was read, so do not run two at once.
+          - V(octodns) is any provider of octoDNS that can hold TLSA records. The libraries octodns and that of the
+            provider must be installed for the Python that the module runs with. It has no condition on what was read.
+          - V(exec) is a program of yours, for every other case; it may also tell a person what to publish.
+          - See the guide C(docs/guides/publishing.md) of this collection for each of them.
         type: str
         required: true
         choices:
           - cloudflare
+          - exec
+          - octodns
           - rfc2136
       server:
         description:
@@ -49,7 +55,8 @@ options:
           - tcp
       timeout:
         description:
-          - Seconds to wait for each answer.
+          - Seconds to wait for each answer; with O(provider.type=exec), for each run of the program to end. With
+            O(provider.type=octodns) it has no effect, as octoDNS's providers have settings of their own for it.
         type: float
         default: 10.0
       key_name:
@@ -90,4 +97,34 @@ options:
           - Where the API of O(provider.type=cloudflare) is.
         type: str
         default: https://api.cloudflare.com/client/v4
+      command:
+        description:
+          - The program for O(provider.type=exec), by its full path, and its arguments. No shell is involved.
+          - It is given JSON on standard input and answers with JSON on standard output, as the guide describes.
+          - Arguments are seen by everybody on that machine, so give secrets by O(provider.environment).
+        type: list
+        elements: str
+      environment:
+        description:
+          - Variables for O(provider.command), beside C(PATH), C(LC_ALL), and C(HOME), C(LOGNAME), C(TZ) and C(USER)
+            where they are set. No other variable reaches it.
+          - Values whose name contains words like C(token), C(secret), C(password) or C(key) are hidden in all output.
+        type: dict
+      class:
+        description:
+          - The class of the octoDNS provider for O(provider.type=octodns), as in octoDNS's configuration file, for
+            example V(octodns_hetzner.HetznerProvider).
+        type: str
+      settings:
+        description:
+          - The settings of the octoDNS provider, as in octoDNS's configuration file. V(env/NAME) and
+            V(env/NAME/default) stand for environment variables where the module runs.
+          - Values whose key contains words like C(token), C(secret), C(password) or C(key) are hidden in all output.
+        type: dict
+      zones:
+        description:
+          - The zones in which O(provider.type=octodns) may change records. If unset, all that the provider lists;
+            required where it cannot list them.
+        type: list
+        elements: str
 """

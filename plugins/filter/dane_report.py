@@ -15,6 +15,7 @@ author:
 description:
   - Merges results of M(mailsec.dane.dane_info), from one host or many, into one report and gives it in the wanted form.
   - Of an endpoint that several hosts looked at, the worst verdict is kept.
+  - What other mail hosts reported on their TLS connections (RFC 8460) can be a part of it.
   - Names and texts that come from others' servers are made harmless for terminals and browsers.
 positional: format
 options:
@@ -41,6 +42,12 @@ options:
     description: Columns for V(table).
     type: integer
     default: 150
+  tls_reports:
+    description:
+      - Results of M(mailsec.dane.tlsrpt_info), by the name of the machine that read the reports.
+      - A report that arrived on two machines counts twice.
+    type: dict
+    default: {}
   only_problems:
     description: For V(table), leave out what is verified without a remark.
     type: bool
@@ -81,6 +88,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._report import merged
 from ansible_collections.mailsec.dane.plugins.module_utils._report_html import page
 from ansible_collections.mailsec.dane.plugins.module_utils._report_metrics import metrics
 from ansible_collections.mailsec.dane.plugins.module_utils._report_table import table
+from ansible_collections.mailsec.dane.plugins.module_utils._report_tlsrpt import merged_tls_reports
 from ansible_collections.mailsec.dane.plugins.plugin_utils._filter import filter_errors, to_bool
 
 _WRITERS: t.Final[t.Mapping[str, t.Callable[[dict[str, t.Any]], object]]] = {
@@ -96,6 +104,7 @@ def dane_report(
     format: object = "dict",  # noqa: A002  # the option's name
     width: object = 150,
     only_problems: object = False,
+    tls_reports: object = None,
 ) -> object:
     """See DOCUMENTATION. Raises AnsibleFilterError."""
     with filter_errors("dane_report"):
@@ -103,7 +112,10 @@ def dane_report(
         if not isinstance(results, Sequence) or not all(isinstance(result, Mapping) for result in results):
             msg = f"The input must be a result of mailsec.dane.dane_info or a list of them, not {type(value).__name__}"
             raise InvalidInput(msg)
-        report = merged(results)
+        if not isinstance(tls_reports or {}, Mapping):
+            msg = f"tls_reports must be a dictionary of results of mailsec.dane.tlsrpt_info, not {tls_reports!r}"
+            raise InvalidInput(msg)
+        report = merged(results, merged_tls_reports(t.cast("Mapping[str, t.Any]", tls_reports or {})))
         if format == "table":
             if not str(width).isdigit():
                 msg = f"width must be a number of columns, not {width!r}"

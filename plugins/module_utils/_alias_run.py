@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ._alias_databases import AliasSettings, Table, in_table, read_settings
 from ._alias_routes import Host, survey
-from ._alias_store import AliasStore, Change, refuse_unread
+from ._alias_store import AliasStore, Change, refuse_unread, text_of
 from ._alias_syntax import Destination, destinations, fold
 from ._aliases import edited, parse
 from ._errors import InvalidInput, PostfixError, PostfixMissing
@@ -23,6 +23,8 @@ from ._postfix import split_list
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ._aliases import Alias
 
 __all__ = ["run"]
 
@@ -106,12 +108,17 @@ class _World:
         self.warnings: list[str] = []
         self._here: list[str] = ["localhost"]
         self._others: tuple[Table, ...] = ()
+        self._built: dict[Table, dict[str, Alias]] = {}
         if settings is None:
             self.warnings.append("Postfix is not installed yet, so only the text of the aliases was checked")
             return
         refuse_unread(settings, path)
         self._here = split_list(settings.values["mydestination"])
         self._others = tuple(table for table in settings.maps if table.name != path)
+        # A table that newaliases builds will hold what its text says, whatever it holds now.
+        self._built = {
+            table: parse(_text(text_of(table))).effective for table in self._others if table in settings.databases
+        }
         if not self._is_here(None):
             self.warnings.append(
                 f"myorigin is {settings.values['myorigin']}, and mydestination does not have it: names without a "
@@ -141,6 +148,11 @@ class _World:
 
     def _other_alias(self, name: str) -> tuple[Destination, ...] | None:
         for table in self._others:
+            if table in self._built:
+                alias = self._built[table].get(name)
+                if alias is not None:
+                    return alias.destinations
+                continue
             value = self._ask(name, table)
             if value is not None:
                 return destinations(value)

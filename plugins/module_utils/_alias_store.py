@@ -16,7 +16,7 @@ from ._alias_databases import SUFFIXES, AliasSettings, Table, judge, rebuild
 from ._durable import Access, replace_file
 from ._errors import InvalidInput, PostfixError
 
-__all__ = ["AliasStore", "Change", "refuse_unread"]
+__all__ = ["AliasStore", "Change", "refuse_unread", "text_of"]
 
 _NEW_FILE: t.Final = Access(0o644)
 
@@ -86,7 +86,7 @@ class AliasStore:
         outdated = []
         complaints: list[str] = []
         for table in settings.databases if settings else ():
-            verdict = judge(table, after if table.name == self._path else _text(table))
+            verdict = judge(table, after if table.name == self._path else text_of(table))
             complaints.extend(verdict.complaints)
             if verdict.reason:
                 outdated.append((table, verdict.reason))
@@ -97,7 +97,11 @@ class AliasStore:
     def apply(self, change: Change, settings: AliasSettings) -> None:
         """Write the text and have newaliases build the tables; where that fails, put all back. Raises PostfixError."""
         paths = [self._file, *(file for table in settings.databases for file in table.files)]
-        saved = {path: _Saved.of(path) for path in paths}
+        try:
+            saved = {path: _Saved.of(path) for path in paths}
+        except OSError as exc:
+            msg = f"{exc.filename} cannot be read, so it could not be put back; nothing was changed: {exc.strerror}"
+            raise PostfixError(msg) from exc
         if saved[self._file].content != (change.before if self._file.exists() else None):
             msg = f"{self._path} was changed by somebody else in the meantime; nothing was written, run again"
             raise PostfixError(msg)
@@ -137,12 +141,13 @@ class _Saved:
 
 def _confirm(settings: AliasSettings) -> None:
     for table in settings.databases:
-        if reason := judge(table, _text(table)).reason:
+        if reason := judge(table, text_of(table)).reason:
             msg = f"newaliases ran, and {table} is still not right: {reason}"
             raise PostfixError(msg)
 
 
-def _text(table: Table) -> bytes:
+def text_of(table: Table) -> bytes:
+    """The text that a table of alias_database is built from. Raises PostfixError."""
     try:
         return Path(table.name).read_bytes()
     except OSError as exc:

@@ -26,7 +26,7 @@ RESOLVER_OPTIONS: t.Final[ArgumentSpec] = {
 }
 
 PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
-    "type": {"type": "str", "required": True, "choices": ["cloudflare", "rfc2136"]},
+    "type": {"type": "str", "required": True, "choices": ["cloudflare", "exec", "octodns", "rfc2136"]},
     "server": {"type": "str"},
     "port": {"type": "int", "default": 53},
     "transport": {"type": "str", "default": "udp", "choices": ["udp", "tcp"]},
@@ -40,4 +40,9 @@ PROVIDER_OPTIONS: t.Final[ArgumentSpec] = {
     },
     "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
     "api_url": {"type": "str", "default": "https://api.cloudflare.com/client/v4"},
+    "command": {"type": "list", "elements": "str"},
+    "environment": {"type": "dict", "no_log": True},
+    "class": {"type": "str"},
+    "settings": {"type": "dict", "no_log": True},
+    "zones": {"type": "list", "elements": "str"},
 }

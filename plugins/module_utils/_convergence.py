@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Read, plan, change, read again: how TLSA RRsets at a provider become what is wanted, whoever else is at work there.
+"""Read, plan, change, read again: how RRsets at a provider become what is wanted, whoever else is at work there.
 
 Nothing is changed before everything was read and judged. What one zone suffers does not keep others from their
 changes. An error never leads to a removal.
@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
     from ._publishers.base import Publisher
     from ._resolver import Resolver
+
+    Planner = Callable[[Sequence[Wanted], Mapping[str, Published]], Sequence[Change]]
 
 __all__ = ["Outcome", "converge"]
 
@@ -51,41 +53,43 @@ def converge(
     wanted: Sequence[Wanted],
     *,
     resolver: Resolver | None,
-    prune_aliases: bool = True,
+    planner: Planner = plan,
     check_mode: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Make the RRsets at `publisher` what is `wanted`; in check mode only say what they would become.
 
     With a `resolver`, a zone that gains or keeps records must validate there, with a chain of trust from the root;
-    without one that is not looked at. Raises InvalidInput and LookupFailed for what must not be published, and
-    PublisherError when the provider cannot be read, all before anything was changed.
+    without one that is not looked at. `planner` says what must change. Raises InvalidInput and LookupFailed for what
+    must not be published, and PublisherError when the provider cannot be read, all before anything was changed.
     """
     names = [one.name for one in wanted]
     before = publisher.read(names)
-    changes = plan(wanted, before, prune_aliases=prune_aliases)
+    changes = planner(wanted, before)
     outcome = Outcome(before, dict(before))
     if resolver is not None:
         _require_secure_zones(resolver, wanted, before, outcome, check_mode=check_mode)
     if check_mode:
-        outcome.after = {name: _predicted(there, changes) for name, there in before.items()}
+        by_owner = {change.owner: change for change in changes}
+        outcome.after = {name: _predicted(there, by_owner.get(there.owner)) for name, there in before.items()}
         return outcome
-    for zone in sorted({change.zone for change in changes}):
-        concerned = {change.owner for change in changes if change.zone == zone}
-        here = [one for one in wanted if before[one.name].owner in concerned]
-        planner = partial(plan, here, prune_aliases=prune_aliases)
+    concerned = {change.owner for change in changes}
+    by_zone: dict[str, list[Wanted]] = {}
+    for one in wanted:
+        if before[one.name].owner in concerned:
+            by_zone.setdefault(before[one.name].zone, []).append(one)
+    for zone, here in sorted(by_zone.items()):
         try:
-            _converge_zone(publisher, zone, [one.name for one in here], planner, outcome, sleep)
+            _converge_zone(publisher, zone, [one.name for one in here], partial(planner, here), outcome, sleep)
         except (PublisherError, InvalidInput) as error:
             outcome.errors[zone] = f"Zone {zone}: {error}"
     return outcome
 
 
-def _predicted(there: Published, changes: Sequence[Change]) -> Published:
-    for change in changes:
-        if change.owner == there.owner:
-            return Published(there.name, there.owner, there.zone, change.ttl if change.after else None, change.after)
-    return there
+def _predicted(there: Published, change: Change | None) -> Published:
+    if change is None:
+        return there
+    return Published(there.name, there.owner, there.zone, change.ttl if change.after else None, change.after)
 
 
 def _require_secure_zones(
@@ -177,7 +181,8 @@ def _confirm(
         owners = ", ".join(change.owner for change in unmoved[:5])
         raise PublisherRefused(
             f"the change was accepted and yet {owners} {'is' if len(unmoved) == 1 else 'are'} as before; "
-            "a CNAME at the name, or a wildcard above it, makes a server ignore the change in silence"
+            "a CNAME at the name, a wildcard above it, or a policy of PowerDNS that does not allow the change makes a "
+            "server ignore it in silence"
         )
     for change in changes:
         there = by_owner.get(change.owner)

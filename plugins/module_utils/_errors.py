@@ -22,7 +22,8 @@ They are raised by the core and the adapters, and translated once at the edge: i
     ├── PublisherError                     a DNS provider did not do what it was asked
     │   ├── PublisherRefused               it answered no: wrong key, not authoritative, not allowed
     │   ├── PublisherUnavailable           it did not answer, or not in time
-    │   └── PublisherConflict              the RRset changed between reading and writing, and went on doing so
+    │   ├── PublisherConflict              the RRset changed between reading and writing, and went on doing so
+    │   └── PublisherPending               it passed the change on to a person, who has not made it yet
     ├── PostfixError                       postconf or Postfix itself refused
     │   └── PostfixMissing                 Postfix is not installed
     └── StoreError                         the certificate store on disk is not what it should be, or in use
@@ -43,6 +44,7 @@ __all__ = [
     "ProbeImpossible",
     "PublisherConflict",
     "PublisherError",
+    "PublisherPending",
     "PublisherRefused",
     "PublisherUnavailable",
     "StoreError",
@@ -103,6 +105,10 @@ class PublisherUnavailable(PublisherError):  # noqa: N818  # see InvalidInput
 
 class PublisherConflict(PublisherError):  # noqa: N818  # see InvalidInput
     """Somebody else changed the RRset after it was read, as often as it was tried."""
+
+
+class PublisherPending(PublisherError):  # noqa: N818  # see InvalidInput
+    """The provider took the change and passed it on, for example to a person; it is not made yet."""
 
 
 class PostfixError(DaneError):

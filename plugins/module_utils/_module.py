@@ -12,13 +12,14 @@ import traceback
 import typing as t
 
 from ._errors import DaneError
+from ._secrets import all_values, secret_values
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
-__all__ = ["guarded_run", "text_diff"]
+__all__ = ["guarded_run", "hide_secrets_only", "text_diff"]
 
 
 def guarded_run(module: AnsibleModule, run: Callable[[], dict[str, t.Any]]) -> t.NoReturn:
@@ -46,6 +47,17 @@ def guarded_run(module: AnsibleModule, run: Callable[[], dict[str, t.Any]]) -> t
         module.fail_json(msg=failure, **result)
     module.exit_json(**result)
     raise AssertionError("exit_json returned")
+
+
+def hide_secrets_only(module: AnsibleModule, provider: Mapping[str, t.Any]) -> None:
+    """Of the options whose keys the user chose, go on hiding the values that are secrets, and show the others.
+
+    Ansible hides every value of an option with ``no_log`` wherever it occurs in the output: a setting of 1 would make
+    stars of every `3 1 1`.
+    """
+    chosen = {name: provider.get(name) or {} for name in ("environment", "settings")}
+    secret = secret_values(chosen) | {str(provider[name]) for name in ("key_secret", "api_token") if provider.get(name)}
+    module.no_log_values -= all_values(chosen) - secret
 
 
 def text_diff(header: str, before: str, after: str) -> dict[str, str]:

@@ -24,6 +24,8 @@ from ._tlsa import TlsaRecord, Usage
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ._records import Record
+
 __all__ = [
     "DEFAULT_TTL",
     "MAIL_PORTS",
@@ -60,7 +62,7 @@ class Wanted:
     """One RRset as the user wants it. ``ttl`` None: as it is, or DEFAULT_TTL where there is none."""
 
     name: str
-    records: tuple[TlsaRecord, ...]
+    records: tuple[Record, ...]
     state: State
     ttl: int | None = None
 
@@ -76,7 +78,7 @@ class Published:
     owner: str
     zone: str
     ttl: int | None
-    records: tuple[TlsaRecord, ...]
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,13 @@ class Change:
 
     owner: str
     zone: str
-    before: tuple[TlsaRecord, ...]
-    after: tuple[TlsaRecord, ...]
+    before: tuple[Record, ...]
+    after: tuple[Record, ...]
     ttl_before: int | None
     ttl: int
 
     @property
-    def removed(self) -> tuple[TlsaRecord, ...]:
+    def removed(self) -> tuple[Record, ...]:
         return tuple(record for record in self.before if record not in self.after)
 
 
@@ -245,8 +247,9 @@ def _change(one: Wanted, there: Published) -> Change | None:
     )
 
 
-def zone_file_lines(owner: str, ttl: int | None, records: Iterable[TlsaRecord]) -> str:
+def zone_file_lines(owner: str, ttl: int | None, records: Iterable[Record]) -> str:
     """The RRset as lines of a zone file (RFC 1035 section 5.1), each with its end of line."""
     return "".join(
-        f"{owner}. {DEFAULT_TTL if ttl is None else ttl} IN TLSA {record.to_text()}\n" for record in sorted(records)
+        f"{owner}. {DEFAULT_TTL if ttl is None else ttl} IN {record.RDTYPE} {record.to_text()}\n"
+        for record in sorted(records)
     )

@@ -31,11 +31,12 @@ SCHEMA_VERSION: t.Final = 1
 _NEEDED: t.Final = ("checked_at", "domains", "endpoints")
 
 
-def merged(results: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def merged(results: Sequence[Mapping[str, t.Any]], tls_reports: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
     """Return the report on everything that `results` of ``dane_info`` say.
 
-    Of an endpoint that several of them saw, the worst verdict is kept: trouble that one place sees is trouble.
-    Raises InvalidInput when one is no such result.
+    ``tls_reports`` is what other mail hosts reported, None where nobody looked. Of an endpoint that several of them
+    saw, the worst verdict is kept: trouble that one place sees is trouble. Raises InvalidInput when one is no such
+    result.
     """
     for result in results:
         missing = [key for key in _NEEDED if key not in result]
@@ -56,6 +57,7 @@ def merged(results: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
         "summary": {verdict.value: sum(row["verdict"] == verdict for row in rows) for verdict in Verdict},
         "domains": domains,
         "endpoints": rows,
+        "tls_reports": tls_reports,
     }
 
 

@@ -20,6 +20,7 @@ import typing as t
 
 from ._report import days_left, grouped_rows, moment, printable
 from ._report_style import SCRIPT, STYLE
+from ._report_tlsrpt_html import tls_reports_section
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
@@ -50,7 +51,7 @@ def page(report: Mapping[str, t.Any]) -> str:
     outcome = "all verified" if report["verified"] else f"{good} of {len(rows)} verified"
     policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'"
     policy += "; base-uri 'none'; form-action 'none'"
-    groups = "".join(_group(name, rows, report) for name, rows in grouped_rows(report))
+    groups = "".join(_group(name, rows, report) for name, rows in grouped_rows(report)) + tls_reports_section(report)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ._report import moment
+from ._report_tlsrpt import tls_report_metrics
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
@@ -56,7 +57,7 @@ def metrics(report: Mapping[str, t.Any]) -> str:
             "# TYPE dane_checked_seconds gauge",
             f"dane_checked_seconds {moment(report['checked_at']).timestamp():.0f}",
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *tls_report_metrics(report)]) + "\n"
 
 
 def _labels(row: Row, **more: str) -> str:

@@ -12,6 +12,7 @@ import textwrap
 import typing as t
 
 from ._report import days_left, grouped_rows, printable
+from ._report_tlsrpt import tls_report_lines
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
@@ -23,7 +24,10 @@ _MIN_TEXT: t.Final = 40
 
 
 def table(report: Mapping[str, t.Any], *, width: int = 150, only_problems: bool = False) -> list[str]:
-    """Return the lines, the last of which sums up. ``only_problems`` leaves out what is verified without a remark."""
+    """Return the lines: endpoints, their sum, and what other mail hosts reported.
+
+    ``only_problems`` leaves out what is verified without a remark, and policies under which no session failed.
+    """
     lines: list[tuple[list[str], list[str]]] = []
     for domain, rows in grouped_rows(report):
         shown = [row for row in rows if not only_problems or row["verdict"] != Verdict.VERIFIED or _remarks(row)]
@@ -33,7 +37,11 @@ def table(report: Mapping[str, t.Any], *, width: int = 150, only_problems: bool 
             lines.append(([domain or "", "", "", "", "", ""], ["takes no mail (null MX, RFC 7505)"]))
         lines.extend(zip(_blank_repeats(cells), texts, strict=True))
     widths = [max((len(cells[column]) for cells, _texts_ in lines), default=0) for column in range(6)]
-    return [*_laid_out(lines, widths, width), _summary(report)]
+    return [
+        *_laid_out(lines, widths, width),
+        _summary(report),
+        *tls_report_lines(report, only_problems=only_problems),
+    ]
 
 
 def _cells(domain: str | None, row: Mapping[str, t.Any]) -> list[str]:

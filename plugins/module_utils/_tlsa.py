@@ -65,6 +65,8 @@ def _octets(text: str, whole: object) -> bytes:
 class TlsaRecord:
     """One TLSA record's data: three numbers from 0 to 255 and the octets that they speak of."""
 
+    RDTYPE: t.ClassVar[str] = "TLSA"
+
     usage: int
     selector: int
     matching_type: int

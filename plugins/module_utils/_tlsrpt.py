@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""TLS reporting (RFC 8460): the DNS record that asks for reports, and what a report says. Pure.
+"""What a TLS report says (RFC 8460 section 4). Pure.
 
 A report is written by a stranger. What it says is taken strictly, its texts are cut and freed of control characters,
 and nothing in it is a proof: a forged one is as easy to send as any mail.
@@ -18,8 +18,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ._errors import InvalidInput, InvalidReport
-from ._names import to_ascii
+from ._errors import InvalidReport
 
 __all__ = [
     "MAX_JSON",
@@ -28,8 +27,6 @@ __all__ = [
     "PolicyReport",
     "Report",
     "parse_report",
-    "tlsrpt_owner_name",
-    "tlsrpt_record",
 ]
 
 MAX_JSON: t.Final = 4 << 20
@@ -96,32 +93,8 @@ class Report:
     policies: tuple[PolicyReport, ...]
 
 
-def tlsrpt_owner_name(domain: str) -> str:
-    """Where the record of a mail domain stands: ``_smtp._tls.example.org`` (section 3). Raises InvalidName."""
-    return f"_smtp._tls.{to_ascii(domain)}"
-
-
-def tlsrpt_record(destinations: t.Sequence[str]) -> str:
-    """The text of the TXT record that asks for reports to mail addresses and ``https:`` addresses (section 3).
-
-    A mail address is given with or without ``mailto:``. Raises InvalidInput.
-    """
-    if not destinations:
-        msg = "A TLSRPT record needs a mail address or an https: address that reports are sent to"
-        raise InvalidInput(msg)
-    addresses = []
-    for destination in destinations:
-        address = destination if destination.startswith(("mailto:", "https://")) else f"mailto:{destination}"
-        if not re.fullmatch(r"mailto:[!-~]+@[!-~]+|https://[!-~]+", address):
-            msg = f"TLS reports cannot be sent to {destination!r}; give a mail address or an https: address, in ASCII"
-            raise InvalidInput(msg)
-        # These three would end the address or the field.
-        addresses.append(address.replace(",", "%2C").replace("!", "%21").replace(";", "%3B"))
-    return f"v=TLSRPTv1; rua={','.join(addresses)}"
-
-
-def parse_report(data: bytes) -> Report:
-    """Read the JSON of a report (section 4.4). Raises InvalidReport."""
+def parse_report(data: bytes, domain: str = "") -> Report:
+    """Read the JSON of a report (section 4.4). A policy that names no domain gets `domain`. Raises InvalidReport."""
     if len(data) > MAX_JSON:
         msg = f"it is larger than {MAX_JSON >> 20} MiB"
         raise InvalidReport(msg)
@@ -142,7 +115,7 @@ def parse_report(data: bytes) -> Report:
         contact=_text(document, "contact-info"),
         begin=_moment(dates, "start-datetime"),
         end=_moment(dates, "end-datetime"),
-        policies=tuple(_policy(policy) for policy in policies),
+        policies=tuple(_policy(policy, _clean(domain)) for policy in policies),
     )
     if report.end < report.begin:
         msg = f"its date-range ends ({report.end.isoformat()}) before it begins ({report.begin.isoformat()})"
@@ -150,7 +123,7 @@ def parse_report(data: bytes) -> Report:
     return report
 
 
-def _policy(value: object) -> PolicyReport:
+def _policy(value: object, default_domain: str) -> PolicyReport:
     entry = _object(value, "an entry of policies")
     policy = _object(entry.get("policy"), "policy")
     summary = _object(entry.get("summary"), "summary")
@@ -162,7 +135,8 @@ def _policy(value: object) -> PolicyReport:
     details = _array(entry.get("failure-details") or [], "failure-details", _MAX_FAILURES)
     return PolicyReport(
         policy_type=kind,
-        domain=_text(policy, "policy-domain").lower().rstrip("."),
+        # Senders leave it out where they found no policy.
+        domain=(_text(policy, "policy-domain") or default_domain).lower().rstrip("."),
         successful=_count(summary, "total-successful-session-count"),
         failed=_count(summary, "total-failure-session-count"),
         failures=tuple(_failure(detail) for detail in details),

@@ -4,65 +4,143 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""TLS reports on disk: files, mails, mailbox files and maildirs, read within limits and added up."""
+"""TLS reports on disk: files, mails, mailbox files and maildirs, read within limits and added up.
+
+What is read, unpacked and kept is bounded for all paths together, whatever strangers sent: see the limits below.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 import typing as t
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._errors import InvalidInput, InvalidReport
-from ._tlsrpt_mail import MAX_INPUT, MAX_MAIL, looks_like_mail, messages_of, report_of, reports_of_mail
+from ._tlsrpt_mail import (
+    MAX_INPUT,
+    MAX_MAIL,
+    looks_like_mail,
+    may_have_report,
+    messages_of,
+    report_of,
+    reports_of_mail,
+)
+from ._tlsrpt_summary import Summary
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from ._tlsrpt import PolicyReport, Report
+    from ._tlsrpt import Report
 
-__all__ = ["Collection", "collect", "summary"]
+__all__ = ["Collection", "collect"]
 
 _MAX_FILES: t.Final = 20_000
 _MAX_MAILBOX: t.Final = 512 << 20
+_MAX_READ: t.Final = 1 << 30  # octets of all files together
+_MAX_SECONDS: t.Final = 30.0  # of processor time; a mail can be made so that taking it apart is slow
+_MAX_JSON: t.Final = 64 << 20  # octets of JSON, once unpacked, of all reports together
+_MAX_REPORTS: t.Final = 50_000
+_MAX_REFUSED: t.Final = 1_000
 _LINE: t.Final = 1 << 16
+
+
+class _Enough(Exception):  # noqa: N818  # ends the reading, and is no error
+    """A limit for all paths together was reached."""
 
 
 @dataclass
 class Collection:
-    """The reports that were found, each once; what was refused, with place and reason; mails without a report."""
+    """What the reports say, each counted once; what was refused, with place and reason; mails without a report."""
 
-    reports: dict[tuple[str, str, datetime], Report] = field(default_factory=dict)
+    summary: Summary = field(default_factory=Summary)
     refused: list[tuple[str, str]] = field(default_factory=list)
     repeated: int = 0
     without_report: int = 0
+    _known: set[tuple[str, str, datetime]] = field(default_factory=set)
+    _refused_more: int = 0
+    _files: int = 0
+    _read: int = 0
+    _began: float = field(default_factory=time.process_time)
+    _json: int = 0
+
+    @property
+    def reports(self) -> int:
+        """How many there were, each counted once."""
+        return len(self._known)
 
     def add(self, found: Report | InvalidReport, place: str) -> None:
         if isinstance(found, InvalidReport):
-            self.refused.append((place, str(found)))
+            self.refuse(place, str(found))
             return
         key = (found.organization, found.identifier, found.begin)
-        self.repeated += key in self.reports
-        self.reports.setdefault(key, found)
+        if key in self._known:
+            self.repeated += 1
+            return
+        if len(self._known) >= _MAX_REPORTS:
+            raise _Enough(f"there are more than {_MAX_REPORTS} reports")
+        self._known.add(key)
+        self.summary.add(found)
+
+    def refuse(self, place: str, reason: str) -> None:
+        if len(self.refused) < _MAX_REFUSED:
+            self.refused.append((place, reason))
+        else:
+            self._refused_more += 1
+
+    def open(self) -> None:
+        """Note that one more file is looked at."""
+        self._files += 1
+        if self._files > _MAX_FILES:
+            raise _Enough(f"there are more than {_MAX_FILES} files")
+        self.go_on()
+
+    def read(self, octets: int) -> None:
+        """Note that so much is read from files now."""
+        self._read += octets
+        if self._read > _MAX_READ:
+            raise _Enough(f"there is more than {_MAX_READ >> 30} GiB to read")
+
+    def go_on(self) -> None:
+        """Note that a file, or a mail that may have a report, will be taken apart."""
+        if time.process_time() - self._began > _MAX_SECONDS:
+            raise _Enough(f"reading took more than {_MAX_SECONDS:.0f} s")
+
+    def unpacked(self, octets: int) -> None:
+        """Note that a report has so much JSON."""
+        self._json += octets
+        if self._json > _MAX_JSON:
+            raise _Enough(f"the reports unpack to more than {_MAX_JSON >> 20} MiB together")
+
+    def finish(self) -> None:
+        if self._refused_more:
+            self.refused.append(("all of it", f"{self._refused_more} more were refused, which are not listed"))
 
 
-def collect(paths: Iterable[str]) -> Collection:
-    """Read every report in files, directories of files, and maildirs. Raises InvalidInput for a path that is none."""
-    found = Collection()
-    files = 0
+def collect(paths: Iterable[str], since: datetime | None = None) -> Collection:
+    """Read every report in files, directories of files, and maildirs. Raises InvalidInput for an unreadable path.
+
+    A path where nothing is yet, as a mailbox before its first mail, is listed among what was refused. Reports on a time
+    that ended before `since` are counted and not added up.
+    """
+    found = Collection(Summary(since))
     for path in paths:
-        for file in _files(Path(path)):
-            files += 1
-            if files > _MAX_FILES:
-                found.refused.append((path, f"there are more than {_MAX_FILES} files; move old ones away"))
-                return found
-            try:
-                _read(file, found)
-            except (InvalidReport, OSError) as exc:
-                found.refused.append((_shown(file), str(exc)))
+        try:
+            for file in _files(Path(path)):
+                found.open()
+                try:
+                    _read(file, found)
+                except (InvalidReport, OSError) as exc:
+                    found.refuse(_shown(file), str(exc))
+        except FileNotFoundError:
+            found.refuse(_shown(Path(path)), "nothing is there; a mailbox is made when its first mail arrives")
+        except _Enough as exc:
+            found.refuse(_shown(Path(path)), f"{exc}; the rest was not read. Move old ones away")
+            break
+    found.finish()
     return found
 
 
@@ -75,6 +153,8 @@ def _files(path: Path) -> Iterator[Path]:
         maildir = [path / name for name in ("cur", "new") if (path / name).is_dir()]
         for directory in maildir or [path]:
             yield from sorted(entry for entry in directory.iterdir() if not entry.is_dir())
+    except FileNotFoundError:
+        raise
     except OSError as exc:
         msg = f"{path} cannot be read: {exc.strerror}"
         raise InvalidInput(msg) from exc
@@ -93,12 +173,14 @@ def _read(path: Path, found: Collection) -> None:
             if status.st_size > MAX_INPUT:
                 msg = f"it has {status.st_size} octets, and {MAX_INPUT >> 20} MiB are read at most"
                 raise InvalidReport(msg)
+            found.read(status.st_size)
             file.seek(0)
-            found.add(report_of(file.read(MAX_INPUT + 1)), place)
+            found.add(report_of(file.read(MAX_INPUT + 1), may_unpack=found.unpacked), place)
             return
         if status.st_size > _MAX_MAILBOX:
             msg = f"the mailbox has {status.st_size} octets, and {_MAX_MAILBOX >> 20} MiB are read at most"
             raise InvalidReport(msg)
+        found.read(status.st_size)
         file.seek(0)
         for number, message in enumerate(messages_of(iter(lambda: file.readline(_LINE), b"")), 1):
             _read_mail(message, f"{place}, mail {number}", found)
@@ -106,10 +188,14 @@ def _read(path: Path, found: Collection) -> None:
 
 def _read_mail(message: bytes | None, place: str, found: Collection) -> None:
     if message is None:
-        found.refused.append((place, f"the mail has more than {MAX_MAIL >> 20} MiB"))
+        found.refuse(place, f"the mail has more than {MAX_MAIL >> 20} MiB")
         return
+    if not may_have_report(message):
+        found.without_report += 1
+        return
+    found.go_on()
     try:
-        reports = reports_of_mail(message)
+        reports = reports_of_mail(message, may_unpack=found.unpacked)
     except InvalidReport as refused:
         found.add(refused, place)
         return
@@ -121,37 +207,3 @@ def _read_mail(message: bytes | None, place: str, found: Collection) -> None:
 def _shown(path: Path) -> str:
     """A path whose name may be hostile, on one line."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(path))
-
-
-def summary(reports: Iterable[Report], since: datetime | None = None) -> list[dict[str, t.Any]]:
-    """What senders saw, added up for each domain and type of policy; reports that end before ``since`` are left out."""
-    groups: dict[tuple[str, str], list[tuple[Report, PolicyReport]]] = {}
-    for report in reports:
-        if since is not None and report.end < since:
-            continue
-        for policy in report.policies:
-            groups.setdefault((policy.domain, policy.policy_type), []).append((report, policy))
-    return [_group(domain, kind, members) for (domain, kind), members in sorted(groups.items())]
-
-
-def _group(domain: str, kind: str, members: list[tuple[Report, PolicyReport]]) -> dict[str, t.Any]:
-    counts: Counter[tuple[str, str]] = Counter()
-    informed: dict[tuple[str, str], set[str]] = {}
-    for report, policy in members:
-        for failure in policy.failures:
-            key = (failure.result_type, failure.receiving_host)
-            counts[key] += failure.count
-            informed.setdefault(key, set()).add(report.organization)
-    return {
-        "domain": domain,
-        "policy_type": kind,
-        "successful": sum(policy.successful for _report, policy in members),
-        "failed": sum(policy.failed for _report, policy in members),
-        "organizations": sorted({report.organization for report, _policy in members}),
-        "begin": min(report.begin for report, _policy in members).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "end": max(report.end for report, _policy in members).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "failures": [
-            {"result_type": result, "host": host, "count": count, "organizations": sorted(informed[result, host])}
-            for (result, host), count in counts.most_common()
-        ],
-    }

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
 
-__all__ = ["MAX_INPUT", "MAX_MAIL", "looks_like_mail", "messages_of", "report_of", "reports_of_mail"]
+__all__ = ["MAX_INPUT", "MAX_MAIL", "looks_like_mail", "may_have_report", "messages_of", "report_of", "reports_of_mail"]
 
 MAX_INPUT: t.Final = 4 << 20
 """Octets of a report file, compressed or not."""
@@ -36,24 +36,37 @@ _MAX_PARTS: t.Final = 50
 _GZIP: t.Final = b"\x1f\x8b"
 _REPORT_TYPES: t.Final = ("application/tlsrpt+gzip", "application/tlsrpt+json")
 _REPORT_NAME = re.compile(r".*\.json(\.gz)?", re.IGNORECASE | re.DOTALL)
+_SIGN = re.compile(rb"tlsrpt|json", re.IGNORECASE)
 _HEADER_LINE = re.compile(rb"From |[A-Za-z][A-Za-z0-9-]{0,75}:")
 
 
-def report_of(data: bytes) -> Report:
-    """The report in a file or attachment, gzip or plain JSON. Raises InvalidReport."""
+def _unlimited(_octets: int) -> None:
+    """No limit beyond those for one report."""
+
+
+def report_of(data: bytes, domain: str = "", *, may_unpack: t.Callable[[int], None] = _unlimited) -> Report:
+    """The report in a file or attachment, gzip or plain JSON. Raises InvalidReport.
+
+    A policy that names no domain gets `domain`. `may_unpack` is told the octets of JSON, and raises where that is more
+    than its caller wants to read.
+    """
     if len(data) > MAX_INPUT:
         msg = f"it has {len(data)} octets, and {MAX_INPUT >> 20} MiB are read at most"
         raise InvalidReport(msg)
-    return parse_report(_unpacked(data) if data.startswith(_GZIP) else data)
+    if data.startswith(_GZIP):
+        return parse_report(_unpacked(data, may_unpack), domain)
+    may_unpack(len(data))
+    return parse_report(data, domain)
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(data: bytes, may_unpack: t.Callable[[int], None]) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(data, MAX_JSON + 1)
     except zlib.error as exc:
         msg = f"it is damaged gzip: {exc}"
         raise InvalidReport(msg) from None
+    may_unpack(len(content))
     if len(content) > MAX_JSON:
         msg = f"it unpacks to more than {MAX_JSON >> 20} MiB"
         raise InvalidReport(msg)
@@ -69,6 +82,11 @@ def _unpacked(data: bytes) -> bytes:
 def looks_like_mail(data: bytes) -> bool:
     """Whether a file begins as a mail or a mailbox does, and not as JSON or gzip."""
     return _HEADER_LINE.match(data.lstrip(b"\r\n")) is not None
+
+
+def may_have_report(data: bytes) -> bool:
+    """Whether a mail can have a report, told in passing: most mail in a mailbox is something else."""
+    return _SIGN.search(data) is not None
 
 
 def messages_of(lines: t.Iterable[bytes]) -> Iterator[bytes | None]:
@@ -94,14 +112,20 @@ def messages_of(lines: t.Iterable[bytes]) -> Iterator[bytes | None]:
         yield b"".join(message) if size <= MAX_MAIL else None
 
 
-def reports_of_mail(data: bytes) -> tuple[Report | InvalidReport, ...]:
-    """The reports in a mail, each read or refused; none where the mail carries no report. Raises InvalidReport."""
+def reports_of_mail(
+    data: bytes, *, may_unpack: t.Callable[[int], None] = _unlimited
+) -> tuple[Report | InvalidReport, ...]:
+    """The reports in a mail, each read or refused; none where the mail carries no report. Raises InvalidReport.
+
+    A policy that names no domain has that of the mail's header TLS-Report-Domain (section 5.3).
+    """
     if len(data) > MAX_MAIL:
         msg = f"the mail has {len(data)} octets, and {MAX_MAIL >> 20} MiB are read at most"
         raise InvalidReport(msg)
     try:
         message = email.message_from_bytes(data, policy=policy.compat32)
         parts = _parts(message)
+        domain = str(message.get("TLS-Report-Domain") or "").strip()
     except InvalidReport:
         raise
     except (RecursionError, ValueError, LookupError, email.errors.MessageError) as exc:
@@ -110,7 +134,7 @@ def reports_of_mail(data: bytes) -> tuple[Report | InvalidReport, ...]:
     found: list[Report | InvalidReport] = []
     for part in parts:
         try:
-            found.append(report_of(_content(part)))
+            found.append(report_of(_content(part), domain, may_unpack=may_unpack))
         except InvalidReport as refused:
             found.append(refused)
     return tuple(found)

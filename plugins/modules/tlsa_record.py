@@ -189,18 +189,19 @@ errors:
 """
 
 import typing as t
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._argspec import PROVIDER_OPTIONS, RESOLVER_OPTIONS
-from ansible_collections.mailsec.dane.plugins.module_utils._convergence import Outcome, converge
+from ansible_collections.mailsec.dane.plugins.module_utils._convergence import converge
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
-from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run, text_diff
+from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run, hide_secrets_only
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
-    Published,
     State,
+    plan,
     wanted_rrsets,
-    zone_file_lines,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._publication_result import publication_result
 from ansible_collections.mailsec.dane.plugins.module_utils._publishers.selection import publisher_from_options
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 
@@ -216,49 +217,10 @@ def publish(options: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
             publisher,
             wanted,
             resolver=resolver if options["require_signed"] else None,
-            prune_aliases=options["prune_aliases"],
+            planner=partial(plan, prune_aliases=options["prune_aliases"]),
             check_mode=check_mode,
         )
-        rrsets = [_described(there, outcome.after[name]) for name, there in outcome.before.items()]
-        result: dict[str, t.Any] = {
-            "changed": any(rrset["changed"] for rrset in rrsets),
-            "rrsets": rrsets,
-            "diff": _diffs(outcome, publisher.place),
-            "warnings": outcome.warnings,
-        }
-    if outcome.errors:
-        result |= {"errors": outcome.errors, "failed_msg": "\n".join(outcome.errors.values())}
-    return result
-
-
-def _described(before: Published, after: Published) -> dict[str, t.Any]:
-    return {
-        "name": before.name,
-        "owner": after.owner,
-        "zone": after.zone,
-        "ttl": after.ttl,
-        "ttl_before": before.ttl,
-        "before": [record.to_text() for record in before.records],
-        "after": [record.to_text() for record in after.records],
-        "changed": (before.ttl, before.records) != (after.ttl, after.records),
-    }
-
-
-def _diffs(outcome: Outcome, place: str) -> list[dict[str, str]]:
-    """One diff for each zone, of its RRsets that changed, as lines of a zone file."""
-    by_zone: dict[str, dict[str, tuple[Published, Published]]] = {}
-    for name, before in outcome.before.items():
-        after = outcome.after[name]
-        if (before.ttl, before.records) != (after.ttl, after.records):
-            by_zone.setdefault(after.zone, {})[after.owner] = (before, after)
-    return [
-        text_diff(
-            f"zone {zone} at {place}",
-            "".join(zone_file_lines(before.owner, before.ttl, before.records) for before, _after in pairs.values()),
-            "".join(zone_file_lines(after.owner, after.ttl, after.records) for _before, after in pairs.values()),
-        )
-        for zone, pairs in sorted(by_zone.items())
-    ]
+        return publication_result(outcome, publisher.place)
 
 
 def main() -> None:
@@ -286,6 +248,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     require(module, "dnspython")
+    hide_secrets_only(module, module.params["provider"])
     guarded_run(module, lambda: publish(module.params, check_mode=module.check_mode))
 
 

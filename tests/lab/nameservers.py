@@ -65,7 +65,7 @@ def root_files(lab: Lab, secrets: Secrets, mirrors: Mapping[str, Iterable[str]])
 
 
 def primary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
-    """Return the files of the server that takes updates. The TSIG key may change TLSA records and nothing else."""
+    """Return the files of the server that takes updates. Its TSIG key may change TLSA and TLSRPT records, no others."""
     secondary = next(host for host in HOSTS if host.kind is Kind.SECONDARY)
     parts = [
         _OPTIONS.replace("TTL", str(lab.ttl)),
@@ -76,6 +76,7 @@ def primary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
     tlsa = {name: certificate.tlsa for name, certificate in secrets.certificates.items()}
     for zone in ZONES:
         grant = f"grant {UPDATE_KEY} wildcard *.{zone.name}. TLSA; " if zone.dynamic else ""
+        grant += f"grant {UPDATE_KEY} name _smtp._tls.{zone.name}. TXT; " if zone.dynamic else ""
         extra = (
             f"allow-transfer {{ key {UPDATE_KEY}; key {_TRANSFER_KEY}; }};\n"
             f"    notify explicit;\n"

@@ -11,19 +11,25 @@ from __future__ import annotations
 import typing as t
 from abc import ABC, abstractmethod
 
+from .._tlsa import TlsaRecord
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .._publication import Change, Published
+    from .._records import Record
 
 __all__ = ["Publisher"]
 
 
 class Publisher(ABC):
-    """A DNS provider that holds TLSA RRsets.
+    """A DNS provider that holds RRsets of one type.
 
-    It touches the type TLSA only, and only at the owner names of the changes it is given. Use it as a context manager.
+    It touches this type only, and only at the owner names of the changes it is given. Use it as a context manager.
     """
+
+    record: type[Record] = TlsaRecord
+    """The kind of records that it reads and changes; an instance may have another one."""
 
     @property
     @abstractmethod
@@ -34,9 +40,9 @@ class Publisher(ABC):
     def read(self, names: Collection[str]) -> Mapping[str, Published]:
         """The RRsets at `names`, aliases followed, as the provider has them now; from no cache.
 
-        Every name is a key of the result. A name that has no TLSA record has a ``Published`` without records, and only
-        if the provider said so: a read that fails in any way raises PublisherUnavailable or PublisherRefused, the
-        latter also for a name that is in no zone of the provider.
+        Every name is a key of the result. A name without records has a ``Published`` without them, and only if the
+        provider said so: a read that fails in any way raises PublisherUnavailable or PublisherRefused, the latter also
+        for a name that is in no zone of the provider.
         """
 
     @abstractmethod

@@ -25,6 +25,7 @@ from .._errors import (
     PublisherUnavailable,
 )
 from .._publication import Published
+from .._records import TextRecord
 from .._tlsa import TlsaRecord
 from .base import Publisher
 from .cloudflare_api import API_URL, RECORDS_PER_PAGE, CloudflareApi, Unsupported
@@ -33,6 +34,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .._publication import Change
+    from .._records import Record
 
 __all__ = ["CloudflarePublisher"]
 
@@ -47,21 +49,22 @@ class _Entry:
     """One record as Cloudflare keeps it; there each has a TTL of its own."""
 
     identifier: str
-    record: TlsaRecord
+    record: Record
     ttl: int
 
 
 class CloudflarePublisher(Publisher):
     """The zones of a Cloudflare account that a token can see."""
 
-    def __init__(self, api: CloudflareApi) -> None:
+    def __init__(self, api: CloudflareApi, record: type[Record] = TlsaRecord) -> None:
+        self.record = record
         self._api = api
         self._zones: dict[str, str] = {}
         self._entries: dict[str, list[_Entry]] = {}
         self._batches = True
 
     @classmethod
-    def from_options(cls, options: Mapping[str, t.Any]) -> CloudflarePublisher:
+    def from_options(cls, options: Mapping[str, t.Any], record: type[Record] = TlsaRecord) -> CloudflarePublisher:
         """From a module's ``provider``. Raises InvalidInput."""
         if not options.get("api_token"):
             raise InvalidInput(
@@ -69,7 +72,8 @@ class CloudflarePublisher(Publisher):
                 "the permissions Zone Read and DNS Write for the zones of the mail hosts, and no others"
             )
         url = str(options.get("api_url") or API_URL)
-        return cls(CloudflareApi(str(options["api_token"]), url=url, timeout=float(options.get("timeout") or 10.0)))
+        timeout = float(options.get("timeout") or 10.0)
+        return cls(CloudflareApi(str(options["api_token"]), url=url, timeout=timeout), record)
 
     @property
     def place(self) -> str:
@@ -114,9 +118,9 @@ class CloudflarePublisher(Publisher):
         raise PublisherRefused(f"{owner} is in no zone that this token can see")
 
     def _content(self, zone: str) -> tuple[dict[str, list[_Entry]], dict[str, str]]:
-        """TLSA records and aliases of `zone`, by owner name."""
+        """Records and aliases of `zone`, by owner name."""
         records: dict[str, list[_Entry]] = {}
-        for one in self._list(zone, "TLSA"):
+        for one in self._list(zone, self.record.RDTYPE):
             records.setdefault(str(one["name"]).lower(), []).append(_entry(one))
         aliases = {
             str(one["name"]).lower(): str(one["content"]).lower().removesuffix(".") for one in self._list(zone, "CNAME")
@@ -175,8 +179,11 @@ class CloudflarePublisher(Publisher):
 def _entry(one: Mapping[str, t.Any]) -> _Entry:
     """One record of a list. Its hexadecimal comes back in upper case and re-spaced, so octets are compared."""
     try:
+        record: Record
         data = one.get("data") or {}
-        if data:
+        if one["type"] == TextRecord.RDTYPE:
+            record = TextRecord.from_text(str(one["content"]))
+        elif data:
             record = TlsaRecord.from_mapping(
                 {
                     "usage": data["usage"],
@@ -191,14 +198,17 @@ def _entry(one: Mapping[str, t.Any]) -> _Entry:
         return _Entry(str(one["id"]), record, AUTOMATIC_TTL if ttl == 1 else ttl)
     except (InvalidRecord, KeyError, TypeError, ValueError) as error:
         # Whatever it is, it must not be taken for no record.
-        raise PublisherUnavailable(f"a TLSA record at {one.get('name')} cannot be read: {error}") from error
+        raise PublisherUnavailable(
+            f"a {one.get('type')} record at {one.get('name')} cannot be read: {error}"
+        ) from error
 
 
-def _wanted(change: Change, record: TlsaRecord) -> dict[str, t.Any]:
+def _wanted(change: Change, record: Record) -> dict[str, t.Any]:
+    common = {"type": record.RDTYPE, "name": change.owner, "ttl": change.ttl}
+    if not isinstance(record, TlsaRecord):
+        return {**common, "content": record.to_text()}
     return {
-        "type": "TLSA",
-        "name": change.owner,
-        "ttl": change.ttl,
+        **common,
         "data": {
             "usage": record.usage,
             "selector": record.selector,

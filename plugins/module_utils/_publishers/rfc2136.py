@@ -31,6 +31,7 @@ from .._errors import (
 from .._exchange import Stream, TransactionRejected, addresses_of, exchange, question
 from .._publication import Change, Published
 from .._resolver import absolute_name, name_text
+from .._tlsa import TlsaRecord
 from .base import Publisher
 from .tsig import tsig_key
 from .update_messages import update_messages
@@ -40,6 +41,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dns.tsig import Key
+
+    from .._records import Record
 
 __all__ = ["Rfc2136Publisher"]
 
@@ -52,8 +55,9 @@ UDP_SIZE: t.Final = 512  # what a server without EDNS in updates is sure to take
 with built_of_libraries():
     _LOST_RACE: t.Final = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
     _REFUSALS: t.Final[Mapping[int, str]] = {
-        dns.rcode.REFUSED: "this key may not change TLSA records at these names; see the server's update policy or ACL",
-        dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it",
+        dns.rcode.REFUSED: "this key may not change {} records at these names; see the server's update policy or ACL",
+        dns.rcode.NOTAUTH: "it is not the primary of this zone, or does not accept the key for it, or Knot DNS's ACL "
+        "does not allow this change",
         dns.rcode.NOTZONE: "a name is outside the zone",
         dns.rcode.NOTIMP: "it does not take dynamic updates",
         dns.rcode.FORMERR: "it does not understand the update",
@@ -75,13 +79,15 @@ class Rfc2136Publisher(Publisher):
         key: Key | None = None,
         tcp: bool = False,
         timeout: float = 10.0,
+        record: type[Record] = TlsaRecord,
     ) -> None:
+        self.record = record
         self._server, self._port, self._key, self._tcp, self._timeout = server, port, key, tcp, timeout
         self._address = ""
         self._without_transfer: set[dns.name.Name] = set()
 
     @classmethod
-    def from_options(cls, options: Mapping[str, t.Any]) -> Rfc2136Publisher:
+    def from_options(cls, options: Mapping[str, t.Any], record: type[Record] = TlsaRecord) -> Rfc2136Publisher:
         """From a module's ``provider``. Raises InvalidInput."""
         if not options.get("server"):
             raise InvalidInput("Provider rfc2136 needs server: the primary name server's address or name")
@@ -91,6 +97,7 @@ class Rfc2136Publisher(Publisher):
             key=tsig_key(options),
             tcp=options.get("transport") == "tcp",
             timeout=float(options.get("timeout") or 10.0),
+            record=record,
         )
 
     @property
@@ -142,18 +149,20 @@ class Rfc2136Publisher(Publisher):
         return zone_from_answer(self._ask([self._question(name, "SOA")])[0], name)
 
     def _one_by_one(self, owners: Sequence[dns.name.Name]) -> dict[dns.name.Name, tuple[dns.name.Name, Node]]:
-        answers = self._ask([self._question(owner, rdtype) for owner in owners for rdtype in ("SOA", "TLSA")])
+        answers = self._ask(
+            [self._question(owner, rdtype) for owner in owners for rdtype in ("SOA", self.record.RDTYPE)]
+        )
         places = {}
         for index, owner in enumerate(owners):
             zone = zone_from_answer(answers[2 * index], owner)
-            places[owner] = (zone or dns.name.root, node_from_answer(answers[2 * index + 1], owner))
+            places[owner] = (zone or dns.name.root, node_from_answer(answers[2 * index + 1], owner, self.record))
         return places
 
     def _transfer(self, zone: dns.name.Name) -> ZoneContent | None:
         """The zone by AXFR; None where the server does not allow that, which is common and no fault."""
         if zone in self._without_transfer:
             return None
-        content = ZoneContent(zone)
+        content = ZoneContent(zone, self.record)
         query = self._question(zone, "AXFR")
         try:
             with Stream(self._reached(), self._port, self._timeout) as stream:
@@ -186,7 +195,7 @@ class Rfc2136Publisher(Publisher):
         if rcode in _LOST_RACE:
             raise PublisherConflict(f"the RRset changed between reading and writing ({said})")
         if rcode in _REFUSALS:
-            raise PublisherRefused(f"the update was refused ({said}): {_REFUSALS[rcode]}")
+            raise PublisherRefused(f"the update was refused ({said}): {_REFUSALS[rcode].format(self.record.RDTYPE)}")
         raise PublisherUnavailable(f"the update failed with {said}; the server's log says why")
 
     # --- talking ------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from dns.tsig import Key
 
     from .._publication import Change
-    from .._tlsa import TlsaRecord
+    from .._records import Record
 
 __all__ = ["update_messages"]
 
@@ -65,15 +65,15 @@ def _fitting(zone: str, changes: Sequence[Change], *, adding: bool, removing: bo
         again = _POINTER if prerequisites < _REACH else len(change.owner) + 2
         checked = _expected(change, adding=adding)
         changed = (_additions(change, keeping=not removing) if adding else ()) + (change.removed if removing else ())
-        sizes = [_FIXED + again + 3 + len(record.data) for record in checked] or [_FIXED + again]
+        sizes = [_FIXED + again + len(record.to_wire()) for record in checked] or [_FIXED + again]
         prerequisites += sum(sizes) + len(change.owner) + 2 - again
-        updates += _FIXED + again + sum(_FIXED + again + 3 + len(record.data) for record in changed)
+        updates += _FIXED + again + sum(_FIXED + again + len(record.to_wire()) for record in changed)
         if prerequisites + updates > MAX_MESSAGE:
             return count
     return len(changes)
 
 
-def _expected(change: Change, *, adding: bool) -> tuple[TlsaRecord, ...]:
+def _expected(change: Change, *, adding: bool) -> tuple[Record, ...]:
     """The RRset as it is when the message arrives; removals that are sent apart follow the additions."""
     return change.before if adding else tuple(sorted({*change.before, *change.after}))
 
@@ -86,11 +86,11 @@ def _message(
     if key is not None:
         message.use_tsig(key)
     for change in changes:
-        _require(message, change.owner, _expected(change, adding=adding))
+        _require(message, change, _expected(change, adding=adding))
     if adding:
         for change in changes:
             if _resets(change):
-                message.delete(absolute_name(change.owner), dns.rdatatype.TLSA)
+                message.delete(absolute_name(change.owner), _rdtype(change))
             if additions := _additions(change, keeping=not removing):
                 message.add(absolute_name(change.owner), change.ttl, *_rdata(additions))
     if removing:
@@ -100,12 +100,12 @@ def _message(
     return message
 
 
-def _require(message: dns.update.UpdateMessage, owner: str, records: Sequence[TlsaRecord]) -> None:
+def _require(message: dns.update.UpdateMessage, change: Change, records: Sequence[Record]) -> None:
     """The RRset must consist of `records`, or not exist, for the message to have any effect."""
     if records:
-        message.present(absolute_name(owner), *_rdata(records))  # RFC 2136 section 2.4.2
+        message.present(absolute_name(change.owner), *_rdata(records))  # RFC 2136 section 2.4.2
     else:
-        message.absent(absolute_name(owner), dns.rdatatype.TLSA)  # RFC 2136 section 2.4.3
+        message.absent(absolute_name(change.owner), _rdtype(change))  # RFC 2136 section 2.4.3
 
 
 def _resets(change: Change) -> bool:
@@ -116,7 +116,7 @@ def _resets(change: Change) -> bool:
     return bool(change.before) and bool(change.after) and change.ttl != change.ttl_before
 
 
-def _additions(change: Change, *, keeping: bool = False) -> tuple[TlsaRecord, ...]:
+def _additions(change: Change, *, keeping: bool = False) -> tuple[Record, ...]:
     """The whole new RRset, so that all its records get one TTL (RFC 2181 section 5.2); none if it only loses some.
 
     With `keeping`, a reset puts back what is to be removed later, too.
@@ -126,8 +126,13 @@ def _additions(change: Change, *, keeping: bool = False) -> tuple[TlsaRecord, ..
     return () if set(change.after) <= set(change.before) else change.after
 
 
-def _rdata(records: Sequence[TlsaRecord]) -> list[dns.rdata.Rdata]:
+def _rdata(records: Sequence[Record]) -> list[dns.rdata.Rdata]:
     return [
-        dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.TLSA, record.to_wire())  # RFC 3597; quick to make
-        for record in records
+        dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.from_text(record.RDTYPE), record.to_wire())
+        for record in records  # in the form of RFC 3597, which is quick to make
     ]
+
+
+def _rdtype(change: Change) -> dns.rdatatype.RdataType:
+    """The type of the RRset; a change has records before it, after it, or both."""
+    return dns.rdatatype.from_text((change.before or change.after)[0].RDTYPE)

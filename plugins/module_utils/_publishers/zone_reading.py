@@ -4,7 +4,8 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What one authoritative server has at owner names: zones, aliases and TLSA RRsets, asked one by one or by transfer.
+"""What one authoritative server has at owner names: zones, aliases and RRsets of one type, asked one by one or by
+transfer.
 
 A message is read here; who sends it, and what the result is for, is decided elsewhere.
 """
@@ -25,7 +26,6 @@ with importing():
     import dns.rdatatype
 
 from .._errors import PublisherRefused, PublisherUnavailable
-from .._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,16 +33,18 @@ if t.TYPE_CHECKING:
     from dns.rdataset import Rdataset
     from dns.rrset import RRset
 
+    from .._records import Record
+
 __all__ = ["Node", "ZoneContent", "node_from_answer", "zone_from_answer"]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What stands at an owner name: an alias to follow, or TLSA records, or neither. ``ttl`` is that of the records."""
+    """What stands at an owner name: an alias to follow, or records, or neither. ``ttl`` is that of the records."""
 
     alias: dns.name.Name | None = None
     ttl: int | None = None
-    records: tuple[TlsaRecord, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 def zone_from_answer(answer: dns.message.Message, name: dns.name.Name) -> dns.name.Name | None:
@@ -59,19 +61,19 @@ def zone_from_answer(answer: dns.message.Message, name: dns.name.Name) -> dns.na
     raise PublisherUnavailable(f"it does not say in which zone {_text(name)} is")
 
 
-def node_from_answer(answer: dns.message.Message, name: dns.name.Name) -> Node:
-    """What an authoritative answer to `name` TLSA says. What comes from a wildcard does not stand at the name.
+def node_from_answer(answer: dns.message.Message, name: dns.name.Name, record: type[Record]) -> Node:
+    """What an authoritative answer to `name` and the type of `record` says.
 
-    Raises as :func:`zone_from_answer`.
+    What comes from a wildcard does not stand at the name. Raises as :func:`zone_from_answer`.
     """
     _require_authority(answer, name)
     alias = _alias(answer, name)
     if alias is not None:
         return Node(alias=alias)
-    rrset = answer.get_rrset(answer.answer, name, dns.rdataclass.IN, dns.rdatatype.TLSA)
+    rrset = answer.get_rrset(answer.answer, name, dns.rdataclass.IN, dns.rdatatype.from_text(record.RDTYPE))
     if rrset is None or _from_wildcard(answer, rrset):
         return Node()
-    return Node(ttl=rrset.ttl, records=_records(rrset))
+    return Node(ttl=rrset.ttl, records=_records(rrset, record))
 
 
 def _require_authority(answer: dns.message.Message, name: dns.name.Name) -> None:
@@ -101,8 +103,8 @@ def _from_wildcard(answer: dns.message.Message, rrset: RRset) -> bool:
     return signatures is not None and signatures[0].labels < len(rrset.name.labels) - 1
 
 
-def _records(rdataset: Rdataset) -> tuple[TlsaRecord, ...]:
-    return tuple(sorted(TlsaRecord(one.usage, one.selector, one.mtype, bytes(one.cert)) for one in rdataset))
+def _records(rdataset: Rdataset, record: type[Record]) -> tuple[Record, ...]:
+    return tuple(sorted(record.from_wire(one.to_wire()) for one in rdataset))
 
 
 def _text(name: dns.name.Name) -> str:
@@ -114,16 +116,18 @@ class ZoneContent:
     """What matters of a transferred zone, filled message by message so that a large zone is never held whole."""
 
     zone: dns.name.Name
+    record: type[Record]
     _nodes: dict[dns.name.Name, Node] = field(default_factory=dict)
     _dnames: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
     _cuts: set[dns.name.Name] = field(default_factory=set)
 
     def add(self, rrsets: Iterable[RRset]) -> None:
         """Take in the answer section of one message; an RRset may come in parts (RFC 5936 section 2.2)."""
+        rdtype = dns.rdatatype.from_text(self.record.RDTYPE)
         for rrset in rrsets:
-            if rrset.rdtype == dns.rdatatype.TLSA:
+            if rrset.rdtype == rdtype:
                 known = self._nodes.get(rrset.name, Node())
-                records = {*known.records, *_records(rrset)}
+                records = {*known.records, *_records(rrset, self.record)}
                 self._nodes[rrset.name] = Node(ttl=rrset.ttl, records=tuple(sorted(records)))
             elif rrset.rdtype == dns.rdatatype.CNAME:
                 self._nodes[rrset.name] = Node(alias=rrset[0].target)

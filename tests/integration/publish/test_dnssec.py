@@ -13,6 +13,7 @@ import typing as t
 import dns.dnssec
 import dns.name
 import dns.query
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
@@ -26,13 +27,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Reso
 from ansible_collections.mailsec.dane.plugins.module_utils._serving import Observer
 from ansible_collections.mailsec.dane.plugins.module_utils._waiting import wait_until_served
 
-from loopback_nameservers import Bind, Key, Unbound, zone_text
+from loopback_nameservers import Bind, Key, Knot, Unbound, zone_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RECORD: t.Final = "3 1 1 " + "ab" * 32
-CHILDREN: t.Final = ("good", "nods", "plain", "bogus")
+CHILDREN: t.Final = ("good", "nods", "plain", "bogus", "three")
+THREE: t.Final = "@ NS ns2\nns2 A 127.0.0.2\n@ NS ns3\nns3 A 127.0.0.3\nmx A 192.0.2.1\n"
 
 
 class Branch(t.NamedTuple):
@@ -40,48 +43,53 @@ class Branch(t.NamedTuple):
     resolver: Resolver
 
 
-def dnskey(bind: Bind, zone: str) -> t.Any:  # noqa: ANN401  # dnspython's rdata have no common type with their fields
+def signed_record(bind: Bind, name: str, rdtype: str) -> t.Any:  # noqa: ANN401  # dnspython's rdata have no common type with their fields
+    """The first record of an RRset, once it is there with its signature: BIND signs after it answers."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        answer = bind.ask(zone, "DNSKEY")
-        for rrset in answer.answer:
-            if rrset.rdtype == dns.rdatatype.DNSKEY:
-                return rrset[0]
+        found = {(rrset.rdtype, rrset.covers): rrset for rrset in bind.ask(name, rdtype).answer}
+        kind = dns.rdatatype.from_text(rdtype)
+        if {(kind, dns.rdatatype.NONE), (dns.rdatatype.RRSIG, kind)} <= found.keys():
+            return found[kind, dns.rdatatype.NONE][0]
         time.sleep(0.1)
-    msg = f"{zone} was not signed in time:\n{bind.log()[-2000:]}"
+    msg = f"{name} {rdtype} was not signed in time:\n{bind.log()[-2000:]}"
     raise RuntimeError(msg)
 
 
 @pytest.fixture(scope="module")
 def branch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Branch]:
-    """`mail.` with children: signed with DS, signed without, not signed, and signed with a DS of another key."""
+    """`mail.` with children: signed with DS, signed without, not signed, with another key's DS, with three servers."""
     directory = tmp_path_factory.mktemp("branch")
     key = Key("mx-tlsa")
     delegations = "".join(f"{child} NS ns.{child}\nns.{child} A 127.0.0.1\n" for child in CHILDREN)
     zones = {"mail": zone_text("mail", delegations)} | {
         f"{child}.mail": zone_text(f"{child}.mail", "mx A 192.0.2.1") for child in CHILDREN
     }
+    zones["three.mail"] = zone_text("three.mail", THREE, serial=10)
     signed = frozenset({"mail", "good.mail", "nods.mail", "bogus.mail"})
     with Bind(directory / "bind", zones, key, signed=signed) as bind:
-        good = dnskey(bind, "good.mail")
+        keys = {zone: signed_record(bind, zone, "DNSKEY") for zone in signed}
+        for zone in signed:
+            signed_record(bind, zone, "SOA")
         update = dns.update.UpdateMessage("mail.", keyring=dns.tsig.Key(key.name, key.secret, key.algorithm))
         for child in ("good", "bogus"):
             name = dns.name.from_text(f"{child}.mail.")
-            update.add(name, 60, dns.dnssec.make_ds(name, good, "SHA256"))
-        dns.query.tcp(update, "127.0.0.1", 5, bind.port)
-        anchor = str(dnskey(bind, "mail"))
-        for zone in signed:
-            dnskey(bind, zone)
+            update.add(name, 60, dns.dnssec.make_ds(name, keys["good.mail"], "SHA256"))
+        assert dns.query.tcp(update, "127.0.0.1", 5, bind.port).rcode() == dns.rcode.NOERROR
+        for child in ("good", "bogus"):
+            signed_record(bind, f"{child}.mail", "DS")
         stubs = tuple(f"{child}.mail" for child in CHILDREN)
-        with Unbound(directory / "unbound", "mail", anchor, bind.port, stubs) as unbound:
+        with Unbound(directory / "unbound", "mail", str(keys["mail"]), bind.port, stubs) as unbound:
             yield Branch(bind, Resolver("127.0.0.1", unbound.port, 5.0))
 
 
-def publish(branch: Branch, name: str) -> Outcome:
+def publish(branch: Branch, name: str, *, require_signed: bool = True) -> Outcome:
     key = branch.bind.key
     options = {"server": "127.0.0.1", "port": branch.bind.port, "key_name": key.name, "key_secret": key.secret}
     wanted = wanted_rrsets([{"name": name, "records": [RECORD], "ttl": 60}], State.EXACT)
-    return converge(Rfc2136Publisher.from_options(options), wanted, resolver=branch.resolver)
+    return converge(
+        Rfc2136Publisher.from_options(options), wanted, resolver=branch.resolver if require_signed else None
+    )
 
 
 def test_published_waited_for_and_validated(branch: Branch) -> None:
@@ -135,3 +143,24 @@ def test_a_wildcard_in_a_signed_zone_is_told_from_the_name(branch: Branch) -> No
     outcome = publish(branch, "_25._tcp.h.wild.good.mail")
     assert (outcome.errors, outcome.before["_25._tcp.h.wild.good.mail"].records) == ({}, ())
     assert branch.bind.records("_25._tcp.h.wild.good.mail") == [RECORD]
+
+
+def test_of_three_servers_the_one_behind_and_the_one_down_are_named(branch: Branch, tmp_path: Path) -> None:
+    """They hide neither each other nor the third, and what was there before stays."""
+    name, kept = "_25._tcp.mx.three.mail", "_465._tcp.mx.three.mail"
+    assert publish(branch, kept, require_signed=False).errors == {}
+    old = {"three.mail": zone_text("three.mail", THREE, serial=2)}
+    with Knot(tmp_path, old, Key("mx-tlsa"), port=branch.bind.port, address="127.0.0.2"):
+        assert publish(branch, name, require_signed=False).errors == {}
+        (wanted,) = wanted_rrsets([{"name": name, "records": [RECORD]}], State.EXACT)
+        observer = Observer(branch.resolver, 0.5, branch.bind.port)
+        result = wait_until_served(observer, [wanted], seconds=0, interval=0.2, clock=time.monotonic, sleep=time.sleep)
+    (rrset,) = result.rrsets
+    assert not rrset.everywhere
+    behind, down = sorted(rrset.problems)
+    assert behind == (
+        f"{name} at ns2.three.mail (127.0.0.2): no TLSA record (NXDOMAIN, may be remembered 60 s); its serial of zone "
+        "three.mail is 2, 10 behind 12"
+    )
+    assert re.match(rf"{re.escape(name)} at ns3\.three\.mail \(127\.0\.0\.3\): ", down)
+    assert branch.bind.records(kept) == branch.bind.records(name) == [RECORD]

@@ -16,7 +16,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publishers.rfc2136 i
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 from ansible_collections.mailsec.dane.plugins.module_utils._serving import Observer, shortfalls
 
+from integration.publish.conftest import ZONES
+from loopback_nameservers import Bind, Key, zone_text
+
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from integration.publish.conftest import Pair
     from loopback_nameservers import NameServer
 
@@ -118,10 +123,21 @@ def test_many_rrsets_in_two_zones(pair: Pair, transport: str) -> None:
     assert same.before == same.after
 
 
-@pytest.mark.parametrize("algorithm", ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"])
-def test_every_algorithm(tmp_path: t.Any, algorithm: str) -> None:  # noqa: ANN401  # pathlib is for type checkers only
-    from loopback_nameservers import Bind, Key, zone_text  # noqa: PLC0415  # only here
+def test_a_run_that_changes_nothing_reads_each_zone_once(tmp_path: Path) -> None:
+    with Bind(tmp_path, dict(ZONES), Key("mx-tlsa"), query_log=True) as server:
+        names = [f"_25._tcp.h{number}.{zone}" for number in range(150) for zone in ZONES]
+        publish(server, *(entry(name, A) for name in names))
+        before = len(server.log())
+        same = publish(server, *(entry(name, A) for name in names))
+        assert same.before == same.after
+        log = server.log()[before:]
+        assert {zone: log.count(f"transfer of '{zone}/IN': AXFR started") for zone in ZONES} == dict.fromkeys(ZONES, 1)
+        asked = [line.rpartition("query: ")[2].split()[:3] for line in log.splitlines() if "query: " in line]
+        assert sorted(rdtype for _name, _class, rdtype in asked) == ["AXFR", "AXFR", "SOA", "SOA"]  # SOA: which zone
 
+
+@pytest.mark.parametrize("algorithm", ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"])
+def test_every_algorithm(tmp_path: Path, algorithm: str) -> None:
     with Bind(tmp_path, {"a.example": zone_text("a.example")}, Key("k", algorithm)) as server:
         publish(server, entry(MX1, A))
         assert server.records(MX1) == [A]

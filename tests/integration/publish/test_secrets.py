@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from cloudflare_stand_in import CloudflareStandIn
 from loopback_nameservers import Bind, Key
 
 ROOT: t.Final = Path(__file__).resolve().parents[3]
+RECORD: t.Final = "3 1 1 " + "ab" * 32
 
 
 class ProcessWatch:
-    """Looks at every process's arguments and environment as long as it is entered, for `secret`."""
+    """Looks at every process's arguments as long as it is entered, for `secret`."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret.encode()
@@ -49,18 +51,61 @@ class ProcessWatch:
                         continue  # it has ended
 
 
-def playbook(tmp_path: Path, server: Bind, key: Key, **more: object) -> subprocess.CompletedProcess[str]:
+def cloudflare(server: Bind, key: Key) -> dict[str, object]:
+    """The stand-in listens at the port that the file says."""
+    del key
+    return {"type": "cloudflare", "api_token": "{{ secret }}", "api_url": (server.directory / "api").read_text()}
+
+
+def rfc2136(server: Bind, key: Key) -> dict[str, object]:
+    return {
+        "type": "rfc2136",
+        "server": "127.0.0.1",
+        "port": server.port,
+        "key_name": key.name,
+        "key_secret": "{{ secret }}",
+    }
+
+
+def octodns(server: Bind, key: Key) -> dict[str, object]:
+    settings = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "key_name": key.name,
+        "key_secret": "{{ secret }}",
+        "key_algorithm": key.algorithm,
+    }
+    return {"type": "octodns", "class": "octodns_bind.Rfc2136Provider", "settings": settings, "zones": ["a.example"]}
+
+
+def program(server: Bind, key: Key) -> dict[str, object]:
+    """With the right secret it says what is there already, with another it fails and betrays it."""
+    code = f"""
+import json, os, sys
+if os.environ["KEY_SECRET"] != {server.key.secret!r}:
+    sys.exit(f"cannot log in to a.example for _25._tcp.mx1.a.example with {{os.environ['KEY_SECRET']}}")
+rrset = {{"name": "_25._tcp.mx1.a.example", "zone": "a.example", "ttl": 3600, "records": ["{RECORD}"]}}
+json.dump({{"rrsets": [rrset]}}, sys.stdout)
+"""
+    path = server.directory / "program.py"
+    path.write_text(code)
+    del key
+    return {
+        "type": "exec",
+        "command": [sys.executable, str(path)],
+        "environment": {"KEY_SECRET": "{{ secret }}", "LEVEL": 1},
+    }
+
+
+PROVIDERS: t.Final = {"cloudflare": cloudflare, "rfc2136": rfc2136, "octodns": octodns, "exec": program}
+
+
+def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: object) -> subprocess.CompletedProcess[str]:
     tasks = [
         {
             "mailsec.dane.tlsa_record": {
-                "provider": {
-                    "type": "rfc2136",
-                    "server": "127.0.0.1",
-                    "port": server.port,
-                    "key_name": key.name,
-                    "key_secret": "{{ secret }}",
-                },
-                "rrsets": [{"name": "_25._tcp.mx1.a.example", "records": ["3 1 1 " + "ab" * 32]}],
+                "provider": provider,
+                "rrsets": [{"name": "_25._tcp.mx1.a.example", "records": [RECORD], "ttl": 3600}],
                 "require_signed": False,
                 **more,
             }
@@ -85,14 +130,27 @@ def playbook(tmp_path: Path, server: Bind, key: Key, **more: object) -> subproce
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("outcome", ["success", "refused", "bad options"])
-def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        *((kind, outcome) for kind in PROVIDERS for outcome in ("success", "refused")),
+        *((kind, "bad options") for kind in ("rfc2136", "octodns")),  # for an option by itself, and inside of one
+    ],
+)
+def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, kind: str, outcome: str) -> None:
     key = bind.key if outcome == "success" else Key(bind.key.name)
     more = {"state": "gone"} if outcome == "bad options" else {}
-    with ProcessWatch(key.secret) as watch:
-        result = playbook(tmp_path, bind, key, **more)
+    with (
+        CloudflareStandIn(["a.example"], token=bind.key.secret) as stand_in,
+        ProcessWatch(key.secret) as watch,
+    ):
+        (bind.directory / "api").write_text(stand_in.url)
+        result = playbook(tmp_path, PROVIDERS[kind](bind, key), key, **more)
     assert (result.returncode == 0) is (outcome == "success"), result.stdout
-    assert "_25._tcp.mx1.a.example" in result.stdout  # it did run, and it did say something
+    said = "value of state must be one of" if outcome == "bad options" else "_25._tcp.mx1.a.example"
+    assert said in result.stdout  # it did run, and it did say something
+    if outcome == "success":
+        assert RECORD in result.stdout  # a setting of 1 does not make stars of all that is printed
     assert key.secret not in result.stdout + result.stderr
     assert watch.found == set()
     left = [

@@ -37,10 +37,15 @@ def content(files: list[ContainerFile], path: str) -> str:
     return next(file.content for file in files if file.path == path)
 
 
-def test_the_update_key_may_change_tlsa_records_only(lab: Lab, secrets: Secrets) -> None:
+def test_the_update_key_may_change_tlsa_and_tlsrpt_records_only(lab: Lab, secrets: Secrets) -> None:
     configuration = content(primary_files(lab, secrets), "/etc/bind/named.conf")
     grants = re.findall(r"grant (?!local-ddns)([^;]+);", configuration)
-    assert grants == [f"mx-tlsa wildcard *.{zone.name}. TLSA" for zone in ZONES if zone.dynamic]
+    assert grants == [
+        grant
+        for zone in ZONES
+        if zone.dynamic
+        for grant in (f"mx-tlsa wildcard *.{zone.name}. TLSA", f"mx-tlsa name _smtp._tls.{zone.name}. TXT")
+    ]
 
 
 def test_transfers_need_a_key(lab: Lab, secrets: Secrets) -> None:

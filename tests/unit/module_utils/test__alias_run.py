@@ -295,6 +295,27 @@ def test_a_table_through_proxymap_is_the_same_table(postfix: Postfix) -> None:
     assert postfix.run(aliases=TARGET)["changed"]
 
 
+def test_another_table_is_what_newaliases_will_make_of_its_text(postfix: Postfix) -> None:
+    other = postfix.directory / "other"
+    other.write_text("sales: bob@elsewhere.example\n")
+    both = f"hash:{postfix.aliases} hash:{other}"
+    postfix.configure(alias_maps=both, alias_database=both)
+    (postfix.directory / "other.db").write_text("YP_LAST_MODIFIED: 1\nsales: nobody-at-all\n")
+    result = postfix.run(aliases={"shop": "sales", **TARGET})
+    assert result["warnings"] == []
+    other.write_text("sales: nobody-at-all\n")
+    with pytest.raises(InvalidInput, match="nobody-at-all is neither an alias nor an account"):
+        postfix.run(aliases={"shop": "sales"})
+
+
+def test_a_table_that_could_not_be_put_back_stops_it_before_anything_is_written(postfix: Postfix) -> None:
+    postfix.table.mkdir()
+    with pytest.raises(PostfixError, match=r"aliases\.db cannot be read, so it could not be put back"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
+    assert postfix.calls("newaliases") == 0
+
+
 def test_a_backup_is_made_of_a_file_that_changes(postfix: Postfix) -> None:
     made: list[str] = []
 

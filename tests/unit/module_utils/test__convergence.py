@@ -25,6 +25,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaReco
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._records import Record
+
 MX1: t.Final = "_25._tcp.mx1.example.org"
 MX2: t.Final = "_25._tcp.mx2.example.net"
 A, B, C = (TlsaRecord(3, 1, 1, bytes([number]) * 32) for number in (1, 2, 3))
@@ -38,7 +40,7 @@ def zone_of(name: str) -> str:
 class Memory(Publisher):
     """A provider in memory that checks what each change expects; hooks make others' deeds and faults."""
 
-    content: dict[str, tuple[int, tuple[TlsaRecord, ...]]] = field(default_factory=dict)
+    content: dict[str, tuple[int, tuple[Record, ...]]] = field(default_factory=dict)
     before_apply: Callable[[Memory, str], None] = lambda _publisher, _zone: None
     after_apply: Callable[[Memory, str], None] = lambda _publisher, _zone: None
     applied: list[tuple[str, tuple[Change, ...]]] = field(default_factory=list)

@@ -23,6 +23,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaReco
 from hypothesis import given
 from hypothesis import strategies as st
 
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._records import Record
+
 NAME: t.Final = "_25._tcp.mx1.example.org"
 
 
@@ -34,7 +37,7 @@ A, B, C = record(1), record(2), record(3)
 
 
 def published(
-    *records: TlsaRecord, ttl: int | None = 3600, name: str = NAME, owner: str = "", zone: str = "example.org"
+    *records: Record, ttl: int | None = 3600, name: str = NAME, owner: str = "", zone: str = "example.org"
 ) -> dict[str, Published]:
     return {name: Published(name, owner or name, zone, ttl if records else None, tuple(sorted(records)))}
 

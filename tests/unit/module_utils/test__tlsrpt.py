@@ -16,16 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils import _tlsrpt_files
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, InvalidReport
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt import (
     MAX_JSON,
     Failure,
     Report,
     parse_report,
-    tlsrpt_owner_name,
-    tlsrpt_record,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_files import collect, summary
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_files import Collection, collect
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_mail import (
     MAX_INPUT,
     MAX_MAIL,
@@ -118,31 +117,6 @@ def mail(attachment: bytes, content_type: str = "application/tlsrpt+gzip", name:
     )
 
 
-# --- the record -------------------------------------------------------------------------------------------------------
-
-
-def test_the_record_asks_for_reports_at_the_mail_domain() -> None:
-    assert tlsrpt_owner_name("Example.ORG.") == "_smtp._tls.example.org"
-    assert tlsrpt_record(["tls-reports@example.org"]) == "v=TLSRPTv1; rua=mailto:tls-reports@example.org"
-
-
-def test_characters_that_would_end_an_address_are_encoded() -> None:
-    assert tlsrpt_record(["mailto:a,b!c;d@example.org", "https://example.org/r;x"]) == (
-        "v=TLSRPTv1; rua=mailto:a%2Cb%21c%3Bd@example.org,https://example.org/r%3Bx"
-    )
-
-
-@pytest.mark.parametrize("address", ["", "nobody", "http://example.org/", "a b@example.org", "ä@example.org"])
-def test_what_reports_cannot_be_sent_to_is_refused(address: str) -> None:
-    with pytest.raises(InvalidInput, match="TLS reports cannot be sent to"):
-        tlsrpt_record([address])
-
-
-def test_a_record_without_address_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="needs a mail address"):
-        tlsrpt_record([])
-
-
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +165,14 @@ def test_the_example_of_the_rfc_is_read() -> None:
 def test_the_shapes_that_large_senders_use_are_read(path: str, value: object) -> None:
     report = parse_report(changed(path, value))
     assert report.begin == datetime(2016, 4, 1, tzinfo=UTC)
+
+
+def test_a_policy_without_a_domain_has_that_of_the_mail() -> None:
+    data = changed("policies.0.policy", {"policy-type": "no-policy-found"})
+    assert parse_report(data).policies[0].domain == ""
+    (found,) = reports_of_mail(mail(data, "application/tlsrpt+json", "r.json"))
+    assert isinstance(found, Report)
+    assert found.policies[0].domain == "company-y.example"
 
 
 def test_a_result_type_that_is_newer_than_this_code_is_kept() -> None:
@@ -424,12 +406,9 @@ def test_everything_under_the_paths_is_read_once(tmp_path: Path) -> None:
     plain = tmp_path / "plain.json"
     plain.write_bytes(changed("report-id", "third"))
     found = collect([str(maildir), str(box), str(plain)])
-    assert sorted(identifier for _organization, identifier, _begin in found.reports) == [
-        "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
-        "second",
-        "third",
-    ]
-    assert (found.refused, found.repeated, found.without_report) == ([], 1, 1)
+    assert (found.reports, found.refused, found.repeated, found.without_report) == (3, [], 1, 1)
+    (policy,) = found.summary.policies()
+    assert (policy["successful"], policy["failed"]) == (3 * 5326, 3 * 303)
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -441,7 +420,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> No
     with (tmp_path / "f").open("wb") as sparse:
         sparse.truncate(100 << 20)
     found = collect([str(tmp_path)])
-    assert len(found.reports) == 1
+    assert found.reports == 1
     assert [(Path(place).name, reason.split(":")[0]) for place, reason in found.refused] == [
         ("a.json", "it is not JSON"),
         ("b.json.gz", "it unpacks to more than 4 MiB"),
@@ -451,34 +430,60 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> No
     ]
 
 
-def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="/none cannot be read: No such file or directory"):
-        collect([f"{tmp_path}/none"])
+def test_a_path_where_nothing_is_yet_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(PLAIN)
+    found = collect([f"{tmp_path}/none", f"{tmp_path}/a.json"])
+    assert found.reports == 1
+    assert found.refused == [(f"{tmp_path}/none", "nothing is there; a mailbox is made when its first mail arrives")]
 
 
-def test_the_summary_adds_up_by_domain_and_policy() -> None:
-    reports = [
-        parse_report(PLAIN),
-        parse_report(changed("organization-name", "Company-Z")),
-        parse_report(changed("policies.0.policy.policy-type", "tlsa")),
-    ]
-    sts, tlsa = summary(reports)
-    assert (sts["domain"], sts["policy_type"], sts["successful"], sts["failed"]) == (
-        "company-y.example",
-        "sts",
-        10652,
-        606,
-    )
-    assert sts["organizations"] == ["Company-X", "Company-Z"]
-    assert (sts["begin"], sts["end"]) == ("2016-04-01T00:00:00Z", "2016-04-01T23:59:59Z")
-    assert sts["failures"][0] == {
-        "result_type": "starttls-not-supported",
-        "host": "mx2.mail.company-y.example",
-        "count": 400,
-        "organizations": ["Company-X", "Company-Z"],
-    }
-    assert tlsa["failed"] == 303
+def test_a_path_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="/file/below cannot be read: Not a directory"):
+        collect([f"{tmp_path}/file/below"])
 
 
-def test_old_reports_are_left_out_of_the_summary() -> None:
-    assert summary([parse_report(PLAIN)], since=datetime(2016, 4, 2, tzinfo=UTC)) == []
+def test_files_beyond_the_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.json").write_bytes(changed("report-id", str(number)))
+    monkeypatch.setattr(_tlsrpt_files, "_MAX_FILES", 3)
+    found = collect([str(tmp_path)])
+    assert found.reports == 3
+    assert found.refused == [(str(tmp_path), "there are more than 3 files; the rest was not read. Move old ones away")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("_MAX_READ", 3 * len(PLAIN), "there is more than 0 GiB to read"),
+        ("_MAX_JSON", 3 * len(PLAIN), "the reports unpack to more than 0 MiB together"),
+        ("_MAX_REPORTS", 3, "there are more than 3 reports"),
+    ],
+)
+def test_all_paths_together_have_limits(
+    limit: str, value: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.json").write_bytes(changed("report-id", f"{number:036}"))
+    monkeypatch.setattr(_tlsrpt_files, limit, value)
+    found = collect([f"{tmp_path}/{number}.json" for number in range(5)])
+    assert found.reports == 3
+    assert [why for _place, why in found.refused] == [f"{reason}; the rest was not read. Move old ones away"]
+
+
+def test_bombs_count_towards_the_limit_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = tmp_path / "mbox"
+    bomb = mail(gzip.compress(b"0" * (8 << 20)))
+    box.write_bytes((b"From x\n" + bomb + b"\n") * 5)
+    monkeypatch.setattr(_tlsrpt_files, "_MAX_JSON", 3 * MAX_JSON + 100)
+    reasons = [reason.split(";")[0] for _place, reason in collect([str(box)]).refused]
+    assert reasons == ["it unpacks to more than 4 MiB"] * 3 + ["the reports unpack to more than 12 MiB together"]
+
+
+def test_not_more_refusals_are_listed_than_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tlsrpt_files, "_MAX_REFUSED", 2)
+    found = Collection()
+    for number in range(5):
+        found.refuse(f"mail {number}", "it is not JSON")
+    found.finish()
+    assert found.refused[2:] == [("all of it", "3 more were refused, which are not listed")]

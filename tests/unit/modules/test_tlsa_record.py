@@ -118,7 +118,7 @@ def test_bad_input_is_refused_before_the_server_is_asked(
         ({"type": "rfc2136"}, "Provider rfc2136 needs server"),
         ({"type": "rfc2136", "server": "127.0.0.1", "key_name": "k"}, "A TSIG key has a name and a secret"),
         ({"type": "cloudflare"}, "Provider cloudflare needs api_token"),
-        ({"type": "none"}, "value of type must be one of: cloudflare, rfc2136"),
+        ({"type": "none"}, "value of type must be one of: cloudflare, exec, octodns, rfc2136"),
         (
             {"type": "rfc2136", "server": "127.0.0.1", "key_algorithm": "hmac-md5"},
             "value of key_algorithm must be one of: hmac-sha224",

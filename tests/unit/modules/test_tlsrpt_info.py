@@ -64,7 +64,13 @@ def test_reports_are_added_up_and_old_ones_left_out(capsys: pytest.CaptureFixtur
     assert run(capsys, paths=[str(tmp_path)])["policies"][0]["failed"] == 4
 
 
-def test_a_path_that_is_not_there_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_path_where_nothing_is_yet_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     result = run(capsys, paths=[f"{tmp_path}/none"])
-    assert result["failed"]
-    assert result["msg"] == f"{tmp_path}/none cannot be read: No such file or directory"
+    assert (result["reports"], result["policies"]) == (0, [])
+    assert [one["place"] for one in result["refused"]] == [f"{tmp_path}/none"]
+
+
+def test_a_path_that_cannot_be_read_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(capsys, paths=[f"{tmp_path}/file/below"])
+    assert (result["failed"], result["error_type"]) == (True, "InvalidInput")

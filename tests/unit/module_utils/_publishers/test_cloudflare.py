@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import typing as t
 
 import pytest
@@ -289,6 +290,13 @@ def test_nobody_answers() -> None:
     api = CloudflareApi("t", url=url, timeout=1)
     with pytest.raises(PublisherUnavailable, match=re.escape(f"{url}/zones does not answer: ")):
         CloudflarePublisher(api).read([NAME])
+
+
+def test_an_answer_that_does_not_come_in_time_is_no_empty_zone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(PublisherUnavailable, match=re.escape(f"{url}/zones does not answer: timed out")):
+            CloudflarePublisher(CloudflareApi("t", url=url, timeout=0.2)).read([NAME])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from datetime import UTC, datetime
+
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt import Failure, PolicyReport, Report
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsrpt_summary import OTHERS, Summary
+
+BEGIN: t.Final = datetime(2026, 11, 21, tzinfo=UTC)
+END: t.Final = datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC)
+EXPIRED: t.Final = Failure("certificate-expired", 100, "mx1.example.org")
+INVALID: t.Final = Failure("tlsa-invalid", 200, "mx2.example.org")
+
+
+def report(
+    *failures: Failure, organization: str = "Company-X", kind: str = "tlsa", domain: str = "example.org", day: int = 21
+) -> Report:
+    failed = sum(failure.count for failure in failures)
+    return Report(
+        organization,
+        "1",
+        "",
+        BEGIN.replace(day=day),
+        END.replace(day=day),
+        (PolicyReport(kind, domain, 5000, failed, failures),),
+    )
+
+
+def policies(*reports: Report, since: datetime | None = None) -> list[dict[str, t.Any]]:
+    summary = Summary(since)
+    for one in reports:
+        summary.add(one)
+    return summary.policies()
+
+
+def test_reports_are_added_up_by_domain_and_policy() -> None:
+    sts, tlsa = policies(
+        report(EXPIRED, INVALID), report(INVALID, organization="Company-Z", day=20), report(EXPIRED, kind="sts")
+    )
+    assert tlsa == {
+        "domain": "example.org",
+        "policy_type": "tlsa",
+        "successful": 10_000,
+        "failed": 500,
+        "organizations": ["Company-X", "Company-Z"],
+        "begin": "2026-11-20T00:00:00Z",
+        "end": "2026-11-21T23:59:59Z",
+        "failures": [
+            {
+                "result_type": "tlsa-invalid",
+                "host": "mx2.example.org",
+                "count": 400,
+                "organizations": ["Company-X", "Company-Z"],
+            },
+            {
+                "result_type": "certificate-expired",
+                "host": "mx1.example.org",
+                "count": 100,
+                "organizations": ["Company-X"],
+            },
+        ],
+    }
+    assert (sts["policy_type"], sts["failed"]) == ("sts", 100)
+
+
+def test_old_reports_are_left_out() -> None:
+    assert policies(report(EXPIRED), since=END.replace(day=22)) == []
+    assert len(policies(report(EXPIRED), since=END)) == 1
+
+
+def test_domains_beyond_the_limit_are_added_up_as_others() -> None:
+    found = policies(*(report(INVALID, domain=f"d{number}.example") for number in range(700)))
+    assert len(found) == 501
+    others = next(one for one in found if one["domain"] == OTHERS)
+    assert (others["successful"], others["failed"]) == (200 * 5000, 200 * 200)
+    assert sum(one["failed"] for one in found) == 700 * 200
+
+
+def test_failures_beyond_the_limit_are_added_up_as_others() -> None:
+    (found,) = policies(report(*(Failure("tlsa-invalid", 1, f"mx{number}.example") for number in range(1000))))
+    assert len(found["failures"]) == 101
+    assert found["failures"][0] == {
+        "result_type": OTHERS,
+        "host": OTHERS,
+        "count": 900,
+        "organizations": ["Company-X"],
+    }
+
+
+def test_organizations_beyond_the_limit_are_others() -> None:
+    (found,) = policies(*(report(organization=f"Company-{number:03}") for number in range(80)))
+    assert (len(found["organizations"]), found["organizations"][0]) == (51, OTHERS)
