@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import LookupFailed
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Answer, Status
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._lookups import Lookup
 
 
 @dataclass
@@ -28,12 +31,20 @@ class DictionaryDns:
     broken: dict[str, bool] = field(default_factory=dict)
     validates: bool = True
     address: str = "127.0.0.1"
+    validates_without_signatures: bool = True
     asked: list[str] = field(default_factory=list)
+    signatures: list[bool] = field(default_factory=list)
 
-    def lookup(self, name: str, rdtype: str) -> Answer:
+    @asynccontextmanager
+    async def lookups(self, *, signatures: bool) -> AsyncIterator[Lookup]:
+        self.signatures.append(signatures)
+        yield self.lookup
+
+    async def lookup(self, name: str, rdtype: str) -> Answer:
         self.asked.append(f"{name} {rdtype}")
         if name == ".":
-            return Answer(".", rdtype, Status.FOUND, self.validates, 60, ("a.root.",), ".", ())
+            secure = self.validates and (self.validates_without_signatures or self.signatures[-1])
+            return Answer(".", rdtype, Status.FOUND, secure, 60, ("a.root.",), ".", ())
         chain: list[str] = []
         current, secure = name, name not in self.insecure
         while rdtype != "CNAME" and f"{current} CNAME" in self.records:

@@ -6,7 +6,7 @@
 
 """Look at domains and hosts as a DANE client does: the walk through the DNS, the handshakes, and the rows that result.
 
-First the DNS is asked for everything, in threads; then each endpoint is looked at once, however many domains lead to
+First the DNS is asked for everything; then each endpoint is looked at once, however many domains lead to
 it. Nothing of a handshake is kept but its rows, so memory grows by rows alone.
 """
 
@@ -15,10 +15,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from ._dialogues import Starttls
 from ._endpoint_report import EndpointReport
@@ -31,15 +29,12 @@ from ._verdicts import Cause, Verdict, reason, worst
 from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ._resolver import Answer, Resolver
+    from ._lookups import Lookup
+    from ._resolver import Resolver
 
 __all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
-
-_T = t.TypeVar("_T")
-
-_DNS_THREADS: t.Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +87,7 @@ def verify(
     accept_any_digest_length()
     names = [name for name in domains if not is_address_literal(name)]
     literals = [name for name in domains if is_address_literal(name)]
-    doubt = _resolver_doubt(resolver, settings)
-    if doubt:
-        return _all_unknown(domains, targets, doubt)
-    report = asyncio.run(_Verification(resolver.lookup, settings).run(names, targets))
+    report = asyncio.run(_verified(names, targets, resolver, settings))
     rows = [_row(name, Cause.ADDRESS_LITERAL.verdict, reason(Cause.ADDRESS_LITERAL, domain=name)) for name in literals]
     return Report(
         (*report.endpoints, *rows),
@@ -116,15 +108,23 @@ def _row(domain: str, verdict: Verdict, why: str) -> EndpointReport:
     return EndpointReport(domain, None, None, 25, Starttls.SMTP.value, verdict, why)
 
 
-def _resolver_doubt(resolver: Resolver, settings: Settings) -> str | None:
-    """Why the resolver's answers cannot be believed (RFC 7672 section 2.1.1); None when they can."""
+async def _verified(
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings
+) -> Report:
+    """The report, once it is known that the resolver's answers can be believed (RFC 7672 section 2.1.1)."""
     if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
-        return reason(Cause.RESOLVER_REMOTE, resolver=resolver.address)
-    try:
-        root = resolver.lookup(".", "NS")
-    except LookupFailed as failed:
-        return reason(Cause.RESOLVER_SILENT, resolver=resolver.address, detail=failed)
-    return None if root.secure else reason(Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
+        return _all_unknown(domains, targets, reason(Cause.RESOLVER_REMOTE, resolver=resolver.address))
+    # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
+    for signatures in (False, True):
+        async with resolver.lookups(signatures=signatures) as lookup:
+            try:
+                root = await lookup(".", "NS")
+            except LookupFailed as failed:
+                doubt = reason(Cause.RESOLVER_SILENT, resolver=resolver.address, detail=failed)
+                return _all_unknown(domains, targets, doubt)
+            if root.secure:
+                return await _Verification(lookup, settings).run(domains, targets)
+    return _all_unknown(domains, targets, reason(Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address))
 
 
 def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], doubt: str) -> Report:
@@ -146,21 +146,17 @@ class _Found:
 
 
 class _Verification:
-    def __init__(self, lookup: Callable[[str, str], Answer], settings: Settings) -> None:
+    def __init__(self, lookup: Lookup, settings: Settings) -> None:
         self._lookup = lookup
         self._settings = settings
-        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="dns")
         self._hosts: dict[str, asyncio.Future[Addresses]] = {}
         self._tlsa: dict[tuple[str, int], asyncio.Future[TlsaSet]] = {}
 
     async def run(self, domains: Sequence[str], targets: Sequence[HostTarget]) -> Report:
         """Return the rows in the order of the question: domains first, MX hosts by preference, then targets."""
-        with self._threads:
-            routes = await asyncio.gather(
-                *(self._threaded(partial(mail_route, name, self._lookup)) for name in domains)
-            )
-            places = _places(routes, targets)
-            found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
+        routes = await asyncio.gather(*(mail_route(name, self._lookup) for name in domains))
+        places = _places(routes, targets)
+        found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
         prober = Prober(self._settings.limits, self._settings.client_name)
         rows: dict[int, list[EndpointReport]] = {}
         jobs: dict[Endpoint, list[tuple[int, _Found]]] = {}
@@ -175,21 +171,14 @@ class _Verification:
         await _in_turn(self._settings.limits.connections, (self._look(prober, *job, rows) for job in jobs.items()))
         return _report(routes, [row for number in sorted(rows) for row in _ordered(rows[number])])
 
-    async def _threaded(self, ask: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-
     async def _found(self, place: Place) -> _Found:
         """What the DNS says of a place; each name is asked for once."""
         if place.host not in self._hosts:
-            self._hosts[place.host] = asyncio.ensure_future(
-                self._threaded(partial(addresses_of_host, place.host, self._lookup))
-            )
+            self._hosts[place.host] = asyncio.ensure_future(addresses_of_host(place.host, self._lookup))
         addresses = await self._hosts[place.host]
         key = (place.host, place.port)
         if key not in self._tlsa:
-            self._tlsa[key] = asyncio.ensure_future(
-                self._threaded(partial(tlsa_of_host, addresses, place.port, self._lookup))
-            )
+            self._tlsa[key] = asyncio.ensure_future(tlsa_of_host(addresses, place.port, self._lookup))
         return _Found(place, addresses, await self._tlsa[key])
 
     async def _look(

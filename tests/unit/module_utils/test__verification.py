@@ -199,6 +199,14 @@ def test_nothing_is_believed_from_a_resolver_that_does_not_validate() -> None:
     assert report.endpoints[0].reason.startswith("the resolver 127.0.0.1 does not validate: ")
 
 
+def test_a_resolver_that_says_ad_only_to_those_who_ask_for_signatures_is_one_that_validates(
+    on_port_25: list[Endpoint],
+) -> None:
+    dns = DictionaryDns(ZONE, validates_without_signatures=False)
+    assert look(dns, ["e.example"]).verified
+    assert (dns.signatures, len(on_port_25)) == ([False, True], 1)
+
+
 def test_a_lack_of_this_host_ends_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     async def lacking(*_: object) -> tuple[Handshake, ...]:
         raise ProbeImpossible("no more files")
