@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import typing as t
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class CertificateReport:
     spki_sha256: str
 
 
+@functools.lru_cache(maxsize=32)  # a server shows one chain at all its addresses
 def certificate_report(certificate: x509.Certificate) -> CertificateReport:
     """Describe a certificate; whatever in it cannot be read is left empty rather than the whole."""
     parts = certificate_parts(certificate)
