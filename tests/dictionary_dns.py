@@ -23,12 +23,14 @@ if t.TYPE_CHECKING:
 class DictionaryDns:
     """Answers from `records`, keyed by "name TYPE"; aliases are followed; `insecure` names answer without AD.
 
-    A name without any record is NXDOMAIN. `broken` maps "name TYPE" to whether its failure is one of validation.
+    A name without any record, and one in `hidden`, is NXDOMAIN. `broken` maps "name TYPE" to whether its failure is
+    one of validation.
     """
 
     records: dict[str, Iterable[str]]
     insecure: set[str] = field(default_factory=set)
     broken: dict[str, bool] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
     validates: bool = True
     address: str = "127.0.0.1"
     validates_without_signatures: bool = True
@@ -55,6 +57,8 @@ class DictionaryDns:
         if question in self.broken:
             raise LookupFailed(f"no answer to {question}", bogus=self.broken[question])
         found = tuple(sorted(self.records.get(question, ())))
-        known = any(key.split(" ")[0] == current or key.split(" ")[0].endswith(f".{current}") for key in self.records)
+        known = current not in self.hidden and any(
+            key.split(" ")[0] == current or key.split(" ")[0].endswith(f".{current}") for key in self.records
+        )
         status = Status.FOUND if found else Status.NODATA if known else Status.NXDOMAIN
         return Answer(name, rdtype, status, secure, 60, found, current, tuple(chain))

@@ -124,10 +124,13 @@ class Resolver:
             if unchecked.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                 response = yield from self._ask(asked, rdtype)
                 if response.rcode() == dns.rcode.SERVFAIL:
+                    denial = not unchecked.answer
+                    what = "the denial of " if denial else ""
                     raise LookupFailed(
-                        f"DNSSEC validation of {name_text(asked)} {rdtype} failed in the resolver {self.address}"
+                        f"DNSSEC validation of {what}{name_text(asked)} {rdtype} failed in the resolver {self.address}"
                         f"{_extended_error(response)}; `delv {name_text(asked)} {rdtype}` says where the chain breaks",
                         bogus=True,
+                        denial=denial,
                     )
         if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise self._failed(asked, rdtype, dns.rcode.to_text(response.rcode()) + _extended_error(response))

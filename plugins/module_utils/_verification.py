@@ -15,17 +15,18 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ._comparison import compared
 from ._dialogues import Starttls
 from ._endpoint_report import EndpointReport
 from ._errors import LookupFailed
-from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable
+from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable, settled
 from ._sigalgs import KeyAlgorithm
 from ._starttls import Endpoint, Limits, Outcome, Prober
 from ._tlsa_wire import accept_any_digest_length
-from ._verdicts import Cause, Verdict, reason, worst
+from ._verdicts import Cause, Verdict, worst
 from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
 
 if t.TYPE_CHECKING:
@@ -88,7 +89,7 @@ def verify(
     names = [name for name in domains if not is_address_literal(name)]
     literals = [name for name in domains if is_address_literal(name)]
     report = asyncio.run(_verified(names, targets, resolver, settings))
-    rows = [_row(name, Cause.ADDRESS_LITERAL.verdict, reason(Cause.ADDRESS_LITERAL, domain=name)) for name in literals]
+    rows = [_row(name, Cause.ADDRESS_LITERAL, domain=name) for name in literals]
     return Report(
         (*report.endpoints, *rows),
         (*report.domains, *(DomainReport(row.domain or "", row.verdict, None, (), ()) for row in rows)),
@@ -104,8 +105,8 @@ def is_address_literal(domain: str) -> bool:
     return True
 
 
-def _row(domain: str, verdict: Verdict, why: str) -> EndpointReport:
-    return EndpointReport(domain, None, None, 25, Starttls.SMTP.value, verdict, why)
+def _row(name: str, cause: Cause, **facts: object) -> EndpointReport:
+    return settled(EndpointReport(name, None, None, 25, Starttls.SMTP.value), cause, **facts)
 
 
 async def _verified(
@@ -113,24 +114,24 @@ async def _verified(
 ) -> Report:
     """The report, once it is known that the resolver's answers can be believed (RFC 7672 section 2.1.1)."""
     if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
-        return _all_unknown(domains, targets, reason(Cause.RESOLVER_REMOTE, resolver=resolver.address))
+        return _all_unknown(domains, targets, Cause.RESOLVER_REMOTE, resolver=resolver.address)
     # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
     for signatures in (False, True):
         async with resolver.lookups(signatures=signatures) as lookup:
             try:
                 root = await lookup(".", "NS")
             except LookupFailed as failed:
-                doubt = reason(Cause.RESOLVER_SILENT, resolver=resolver.address, detail=failed)
-                return _all_unknown(domains, targets, doubt)
+                silent = Cause.RESOLVER_SILENT
+                return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
             if root.secure:
                 return await _Verification(lookup, settings).run(domains, targets)
-    return _all_unknown(domains, targets, reason(Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address))
+    return _all_unknown(domains, targets, Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
 
 
-def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], doubt: str) -> Report:
-    rows = [_row(name, Verdict.UNKNOWN, doubt) for name in domains]
+def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], cause: Cause, **facts: object) -> Report:
+    rows = [_row(name, cause, **facts) for name in domains]
     rows += [
-        EndpointReport(None, item.host, item.address, item.port, item.starttls.value, Verdict.UNKNOWN, doubt)
+        settled(EndpointReport(None, item.host, item.address, item.port, item.starttls.value), cause, **facts)
         for item in targets
     ]
     return Report(tuple(rows), tuple(DomainReport(name, Verdict.UNKNOWN, None, (), ()) for name in domains))
@@ -233,22 +234,10 @@ def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:
 
 def _report(routes: Sequence[MailRoute], rows: list[EndpointReport]) -> Report:
     unroutable = [row for route in routes if (row := judge_unroutable(route, 25, Starttls.SMTP))]
-    rows = [*unroutable, *_with_spare_records(rows)]
+    rows = [*unroutable, *compared(rows)]
     domains = []
     for route in routes:
         verdicts = [row.verdict for row in rows if row.domain == route.domain]
         hosts = tuple(host.name for host in route.hosts)
         domains.append(DomainReport(route.domain, worst(verdicts), route.secure, hosts, route.oddities))
     return Report(tuple(rows), tuple(domains))
-
-
-def _with_spare_records(rows: Sequence[EndpointReport]) -> list[EndpointReport]:
-    """Add to each row the records of its owner that match no chain seen anywhere: keys to come, or forgotten ones."""
-    used: dict[str | None, set[str]] = {}
-    for row in rows:
-        if row.chain:
-            used.setdefault(row.owner, set()).update(row.covered_by)
-    return [
-        replace(row, spare=tuple(text for text in row.tlsa if text not in used[row.owner])) if row.chain else row
-        for row in rows
-    ]

@@ -41,11 +41,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A look-up that could not be answered: what was asked, why not, and whether validation was what failed."""
+    """A look-up that could not be answered: what was asked, why not, and whether validation was what failed.
+
+    ``denial``: it is the proof that there is nothing which does not validate.
+    """
 
     question: str
     message: str
     bogus: bool
+    denial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ async def _try(lookup: Lookup, name: str, rdtype: str) -> Answer | Failure:
     try:
         return await lookup(name, rdtype)
     except LookupFailed as failed:
-        return Failure(f"{name} {rdtype}", str(failed), failed.bogus)
+        return Failure(f"{name} {rdtype}", str(failed), failed.bogus, failed.denial)
     except InvalidInput as error:  # a peer's record can name what no name can be
         return Failure(f"{name} {rdtype}", str(error), bogus=False)
 
@@ -157,7 +161,8 @@ class TlsaSet:
 
     ``base`` is the TLSA base domain, which is also the name for SNI and certificates; the host's own name where no
     records count. ``denied`` means that DNSSEC proves that there are none; ``unsigned`` are records that are there
-    and do not count, because nothing proves them.
+    and do not count, because nothing proves them. ``hidden_below`` is the name above the owner where that is said not
+    to exist, or cannot be asked for: who minimises names (RFC 9156) does not find the records below it.
     """
 
     owner: str
@@ -168,6 +173,7 @@ class TlsaSet:
     failure: Failure | None = None
     unreadable: tuple[str, ...] = ()
     ttl: int = 0
+    hidden_below: str = ""
 
 
 async def tlsa_of_host(addresses: Addresses, port: int, lookup: Lookup) -> TlsaSet:
@@ -181,10 +187,17 @@ async def tlsa_of_host(addresses: Addresses, port: int, lookup: Lookup) -> TlsaS
             return TlsaSet(owner, base, failure=answer)
         records, unreadable = _tlsa_records(answer.records)
         if answer.secure and answer.status is Status.FOUND:
-            return TlsaSet(owner, base, records, unreadable=unreadable, ttl=answer.ttl)
+            hidden = await _hidden_below(f"_tcp.{base}", lookup)
+            return TlsaSet(owner, base, records, unreadable=unreadable, ttl=answer.ttl, hidden_below=hidden)
         denied = denied and answer.secure
         unsigned = (*unsigned, *records)
     return TlsaSet(f"_{port}._tcp.{addresses.host}", addresses.host, denied=denied, unsigned=unsigned)
+
+
+async def _hidden_below(name: str, lookup: Lookup) -> str:
+    """`name`, below which there are records, where the DNS does not admit that it exists (RFC 8020)."""
+    answer = await _try(lookup, name, "A")
+    return name if isinstance(answer, Failure) or answer.status is Status.NXDOMAIN else ""
 
 
 def _tlsa_records(texts: Iterable[str]) -> tuple[tuple[TlsaRecord, ...], tuple[str, ...]]:

@@ -32,7 +32,7 @@ from conformance.stage import ROOT, addresses_on_bridge, namespace_command, publ
 from lab import lifecycle, podman, topology
 from mail_server import certificate, new_key, server_context
 
-_HOSTS: t.Final = 200
+_HOSTS: t.Final = 500
 _PEER_HOSTS: t.Final = 20
 _ADDRESSES: t.Final = 20
 _FIRST: t.Final = 230

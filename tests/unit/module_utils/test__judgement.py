@@ -321,16 +321,26 @@ def test_an_expired_certificate_under_dane_ta_is_a_mismatch() -> None:
 
 def test_failed_look_ups_are_bogus_or_unreachable_and_never_absent() -> None:
     place = Place(HOST, 25, Starttls.SMTP, SECURE)
-    for bogus, verdict, cause in (
-        (True, Verdict.BOGUS, "_25._tcp.mx.example TLSA does not validate, so senders keep the mail: why"),
-        (False, Verdict.UNREACHABLE, "the DNS does not answer _25._tcp.mx.example TLSA, so senders keep the mail: why"),
+    keep = "so senders keep the mail: why. To mend: "
+    for bogus, denial, verdict, cause in (
+        (True, False, Verdict.BOGUS, f"{OWNER} TLSA does not validate, {keep}"),
+        (True, True, Verdict.BOGUS, f"the proof that there is no {OWNER} TLSA does not validate, {keep}"),
+        (
+            False,
+            False,
+            Verdict.UNREACHABLE,
+            f"the DNS does not answer {OWNER} TLSA, though it answers for the host, {keep}",
+        ),
     ):
-        failure = Failure(f"{OWNER} TLSA", "why", bogus)
+        failure = Failure(f"{OWNER} TLSA", "why", bogus, denial)
         (row,) = judge_failure(place, ADDRESSES, TlsaSet(OWNER, HOST, failure=failure))
         assert row.verdict is verdict
-        assert row.reason.startswith(f"{cause}. To mend: ")
+        assert row.reason.startswith(cause)
         (row,) = judge_failure(place, Addresses(HOST, failures=(failure,)), TlsaSet(OWNER, HOST))
         assert row.verdict is verdict
+    (row,) = judge_failure(place, Addresses(HOST, failures=(Failure(f"{HOST} A", "why", bogus=False),)), None)
+    assert (row.verdict, row.cause) == (Verdict.UNREACHABLE, "lookup_failed")
+    assert row.reason.startswith("the DNS does not answer mx.example A, so senders keep the mail: why. To mend: ")
 
 
 def test_a_host_without_address_is_unreachable() -> None:
@@ -386,6 +396,13 @@ def test_section_8_is_judged_beside_the_verdict() -> None:
             (
                 "_25._tcp.mx.example holds a record of fewer than three octets, at which the Postfix of Debian 12 "
                 r"crashes: remove \# 2 0301"
+            ),
+        ),
+        (
+            {"tlsa": TlsaSet(OWNER, HOST, (RIGHT,), hidden_below="_tcp.mx.example")},
+            (
+                "_tcp.mx.example is said not to exist, or not answered, though _25._tcp.mx.example is below it, so "
+                "that resolvers which minimise names (RFC 9156) find no record; the zone's name servers must be mended"
             ),
         ),
         (

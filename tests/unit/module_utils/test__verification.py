@@ -82,7 +82,8 @@ def test_all_is_well(both_keys: int) -> None:
     report = look(dns, targets=[HostTarget("mx.example", both_keys, Starttls.SMTP)] * 2)
     assert report.verified
     assert len(report.endpoints) == 2
-    assert dns.asked == [". NS", "mx.example A", "mx.example AAAA", f"_{both_keys}._tcp.mx.example TLSA"]
+    owner = f"_{both_keys}._tcp.mx.example"
+    assert dns.asked == [". NS", "mx.example A", "mx.example AAAA", f"{owner} TLSA", "_tcp.mx.example A"]
 
 
 def test_one_address_of_a_host_can_be_asked_for(both_keys: int) -> None:

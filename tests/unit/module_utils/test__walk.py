@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import typing as t
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
@@ -21,6 +22,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._walk import (
 )
 
 from dictionary_dns import DictionaryDns
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RECORD = "3 1 1 " + "ab" * 32
 OTHER = "3 1 1 " + "cd" * 32
@@ -127,7 +131,17 @@ def test_the_records_of_the_real_name_come_first() -> None:
     dns = DictionaryDns({"_25._tcp.real.example TLSA": [RECORD], "_25._tcp.mx.example TLSA": [OTHER]})
     found = asyncio.run(tlsa_of_host(Addresses("mx.example", bases=("real.example", "mx.example")), 25, dns.lookup))
     assert (found.base, found.records) == ("real.example", (TlsaRecord.from_text(RECORD),))
-    assert dns.asked == ["_25._tcp.real.example TLSA"]
+    assert dns.asked == ["_25._tcp.real.example TLSA", "_tcp.real.example A"]
+    assert found.hidden_below == ""
+
+
+def test_records_below_a_name_that_is_said_not_to_exist_are_hidden_from_those_who_minimise_names() -> None:
+    records: dict[str, Iterable[str]] = {"_25._tcp.mx.example TLSA": [RECORD]}
+    host = Addresses("mx.example", bases=("mx.example",))
+    denied = DictionaryDns(records, hidden={"_tcp.mx.example"})
+    assert asyncio.run(tlsa_of_host(host, 25, denied.lookup)).hidden_below == "_tcp.mx.example"
+    unanswered = DictionaryDns(records, broken={"_tcp.mx.example A": False})
+    assert asyncio.run(tlsa_of_host(host, 25, unanswered.lookup)).hidden_below == "_tcp.mx.example"
 
 
 def test_the_alias_is_tried_where_the_real_name_has_none() -> None:
