@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._report import moment
+from ._moments import moment
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:

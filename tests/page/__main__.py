@@ -15,7 +15,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._report import merged
 from ansible_collections.mailsec.dane.plugins.module_utils._report_html import page as render
 
 from page.chromium import Browser, browser
-from page.samples import large_result, varied_result
+from page.samples import earlier_report, large_result, varied_result
 
 BUILD: t.Final = Path(__file__).resolve().parents[2] / "build" / "page"
 TAB, SPACE = 9, 32
@@ -40,8 +40,9 @@ def main() -> int:
     """Run the checks; return the exit status."""
     BUILD.mkdir(parents=True, exist_ok=True)
     varied, large = BUILD / "varied.html", BUILD / "large.html"
-    varied.write_text(render(merged([varied_result()])), encoding="utf-8")
-    large.write_text(render(merged([large_result(5000)])), encoding="utf-8")
+    result, thousands = varied_result(), large_result(5000)
+    varied.write_text(render(merged([result], earlier_report(result))), encoding="utf-8")
+    large.write_text(render(merged([thousands], merged([thousands]))), encoding="utf-8")
     with browser() as window:
         for width in (1280, 400):
             for dark in (False, True):
