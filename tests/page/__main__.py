@@ -48,6 +48,7 @@ def main() -> int:
             for dark in (False, True):
                 _looks(window, varied, width, dark=dark)
         _keyboard(window, varied)
+        _times(window, varied)
         _large(window, large)
         _check(window.complaints == [], f"no complaint in the console: {window.complaints}")
     print(f"page: all checks passed; pictures in {BUILD}")
@@ -119,6 +120,21 @@ def _keyboard(window: Browser, page: Path) -> None:
     window.press("Enter", 13, "\r")
     _check(window.evaluate("document.activeElement.parentElement.open"), "Enter opens records and certificates")
     window.screenshot(BUILD / "details.png")
+
+
+def _times(window: Browser, page: Path) -> None:
+    """The time line: open where a rollover was seen, its bars as wide as the page, in both widths."""
+    for width in (1280, 400):
+        window.open(page, width)
+        _check(window.evaluate("document.querySelectorAll('.times[open]').length") > 0, "a time line is open")
+        window.evaluate("document.querySelector('.times[open]').scrollIntoView()")
+        window.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        narrow = window.evaluate(
+            "[...document.querySelectorAll('.times[open] svg')].filter("
+            "(e) => e.clientWidth < e.parentElement.clientWidth - 1 || e.clientHeight < 8).length"
+        )
+        _check(narrow == 0, f"{width}: its bars are drawn over the whole width")
+        window.screenshot(BUILD / f"times-{width}.png")
 
 
 def _large(window: Browser, page: Path) -> None:
