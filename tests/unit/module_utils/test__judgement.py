@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import string
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _judgement as judgement
@@ -433,3 +434,9 @@ def test_the_worst_verdict_is_one_at_which_mail_waits() -> None:
     assert worst(SEVERITY) is Verdict.MISMATCH
     assert worst([Verdict.UNKNOWN, Verdict.NO_STARTTLS]) is Verdict.NO_STARTTLS
     assert judgement.__all__
+
+
+def test_the_guide_lists_every_cause_with_its_verdict() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "verify.md").read_text("utf-8")
+    for cause in Cause:
+        assert f"| `{cause.word}` | `{cause.verdict.value}` |" in guide
