@@ -105,6 +105,13 @@ reliability: tools ## kill the demo at three places, then run it whole
 integration: tools ## modules and roles against real name servers and real Postfix, with faults and kills
 	pytest -n 0 tests/integration
 
+.PHONY: page
+page: tools ## the HTML report in headless Chromium, with pictures in build/page (needs Debian's package chromium)
+	$(PYTHON) -m page
+
+# These use the collection's core without Ansible.
+conformance bench page: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
+
 .PHONY: bench
 bench: tools ## our speed beside what people use today
 	$(PYTHON) -m bench
