@@ -106,6 +106,13 @@ integration: tools ## modules and roles against real name servers and real Postf
 	.ci/install-name-servers
 	pytest -n 0 tests/integration
 
+.PHONY: page
+page: tools ## the HTML report in headless Chromium, with pictures in build/page (needs Debian's package chromium)
+	$(PYTHON) -m page
+
+# These use the collection's core without Ansible.
+conformance bench page: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
+
 .PHONY: bench
 bench: tools ## our speed beside what people use today
 	.ci/install-name-servers

@@ -7,33 +7,46 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import LookupFailed
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Answer, Status
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._lookups import Lookup
 
 
 @dataclass
 class DictionaryDns:
     """Answers from `records`, keyed by "name TYPE"; aliases are followed; `insecure` names answer without AD.
 
-    A name without any record is NXDOMAIN. `broken` maps "name TYPE" to whether its failure is one of validation.
+    A name without any record, and one in `hidden`, is NXDOMAIN. `broken` maps "name TYPE" to whether its failure is
+    one of validation.
     """
 
     records: dict[str, Iterable[str]]
     insecure: set[str] = field(default_factory=set)
     broken: dict[str, bool] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
     validates: bool = True
     address: str = "127.0.0.1"
+    validates_without_signatures: bool = True
     asked: list[str] = field(default_factory=list)
+    signatures: list[bool] = field(default_factory=list)
 
-    def lookup(self, name: str, rdtype: str) -> Answer:
+    @asynccontextmanager
+    async def lookups(self, *, signatures: bool) -> AsyncIterator[Lookup]:
+        self.signatures.append(signatures)
+        yield self.lookup
+
+    async def lookup(self, name: str, rdtype: str) -> Answer:
         self.asked.append(f"{name} {rdtype}")
         if name == ".":
-            return Answer(".", rdtype, Status.FOUND, self.validates, 60, ("a.root.",), ".", ())
+            secure = self.validates and (self.validates_without_signatures or self.signatures[-1])
+            return Answer(".", rdtype, Status.FOUND, secure, 60, ("a.root.",), ".", ())
         chain: list[str] = []
         current, secure = name, name not in self.insecure
         while rdtype != "CNAME" and f"{current} CNAME" in self.records:
@@ -44,6 +57,8 @@ class DictionaryDns:
         if question in self.broken:
             raise LookupFailed(f"no answer to {question}", bogus=self.broken[question])
         found = tuple(sorted(self.records.get(question, ())))
-        known = any(key.split(" ")[0] == current or key.split(" ")[0].endswith(f".{current}") for key in self.records)
+        known = current not in self.hidden and any(
+            key.split(" ")[0] == current or key.split(" ")[0].endswith(f".{current}") for key in self.records
+        )
         status = Status.FOUND if found else Status.NODATA if known else Status.NXDOMAIN
         return Answer(name, rdtype, status, secure, 60, found, current, tuple(chain))

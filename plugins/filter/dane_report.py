@@ -42,6 +42,11 @@ options:
     description: Columns for V(table).
     type: integer
     default: 150
+  previous:
+    description:
+      - The report before this one, as data or as JSON text, such as what C(dane.json) held.
+      - Since when each record and certificate has been seen goes on from there; the page shows it as a time line.
+    type: raw
   tls_reports:
     description:
       - Results of M(mailsec.dane.tlsrpt_info), by the name of the machine that read the reports.
@@ -71,6 +76,14 @@ EXAMPLES = r"""
     content: "{{ mail | mailsec.dane.dane_report('html') }}"
     dest: /var/www/html/dane.html
     mode: "0644"
+
+- name: Keep the report, and in it since when each record has been seen
+  ansible.builtin.copy:
+    content: "{{ mail | mailsec.dane.dane_report('json', previous=before) }}"
+    dest: /var/lib/mail/dane.json
+    mode: "0644"
+  vars:
+    before: "{{ lookup('ansible.builtin.file', '/var/lib/mail/dane.json', errors='ignore') | default('', true) }}"
 """
 
 RETURN = r"""
@@ -104,6 +117,7 @@ def dane_report(
     format: object = "dict",  # noqa: A002  # the option's name
     width: object = 150,
     only_problems: object = False,
+    previous: object = None,
     tls_reports: object = None,
 ) -> object:
     """See DOCUMENTATION. Raises AnsibleFilterError."""
@@ -115,7 +129,8 @@ def dane_report(
         if not isinstance(tls_reports or {}, Mapping):
             msg = f"tls_reports must be a dictionary of results of mailsec.dane.tlsrpt_info, not {tls_reports!r}"
             raise InvalidInput(msg)
-        report = merged(results, merged_tls_reports(t.cast("Mapping[str, t.Any]", tls_reports or {})))
+        reported = merged_tls_reports(t.cast("Mapping[str, t.Any]", tls_reports or {}))
+        report = merged(results, _previous(previous), tls_reports=reported)
         if format == "table":
             if not str(width).isdigit():
                 msg = f"width must be a number of columns, not {width!r}"
@@ -126,6 +141,21 @@ def dane_report(
             msg = f"format is one of {', '.join(_WRITERS)} and table, not {format!r}"
             raise InvalidInput(msg)
         return write(report)
+
+
+def _previous(given: object) -> Mapping[str, t.Any] | None:
+    """The report before, if there is one: an empty text is none."""
+    if given is None or given == "":
+        return None
+    try:
+        report = json.loads(given) if isinstance(given, str) else given
+    except ValueError as error:
+        msg = f"previous is no JSON: {error}. Move that file away to begin a new history; nothing was written"
+        raise InvalidInput(msg) from error
+    if not isinstance(report, Mapping):
+        msg = f"previous must be a report as dane_report gives it, not {type(report).__name__}"
+        raise InvalidInput(msg)
+    return report
 
 
 class FilterModule:

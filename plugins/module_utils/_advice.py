@@ -60,6 +60,11 @@ def _on_records(tlsa: TlsaSet) -> list[str]:
             f"{tlsa.owner} holds a record of fewer than three octets, at which the Postfix of Debian 12 crashes: "
             f"remove {tlsa.unreadable[0]}"
         )
+    if tlsa.hidden_below:
+        found.append(
+            f"{tlsa.hidden_below} is said not to exist, or not answered, though {tlsa.owner} is below it, so that "
+            "resolvers which minimise names (RFC 9156) find no record; the zone's name servers must be mended"
+        )
     if tlsa.unsigned and not tlsa.records:
         found.append(f"{len(tlsa.unsigned)} TLSA records at {tlsa.owner} count as none, because they are not signed")
     return found

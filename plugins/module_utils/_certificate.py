@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from datetime import UTC, datetime
 
@@ -36,6 +37,7 @@ __all__ = [
 _Extension = t.TypeVar("_Extension", bound="x509.ExtensionType")
 
 
+@functools.lru_cache(maxsize=32)  # a server shows one chain at all its addresses
 def load_der_certificate(der: bytes) -> x509.Certificate:
     """Read one DER certificate. Raises InvalidCertificate: malformed, or signed by an algorithm that nobody knows."""
     signature_algorithm(read_certificate(der))

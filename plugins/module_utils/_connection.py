@@ -20,7 +20,7 @@ from ._dialogues import Wire
 if t.TYPE_CHECKING:
     import socket
 
-__all__ = ["Connection", "Limits", "PeerError"]
+__all__ = ["Connection", "Limits", "PeerError", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,37 @@ class Limits:
         return self.connections if soft == resource.RLIM_INFINITY else max(1, min(self.connections, soft // 2))
 
 
+class Session(t.NamedTuple):
+    """A finished handshake, and what is still to be sent of it."""
+
+    tls: ssl.SSLObject
+    outgoing: ssl.MemoryBIO
+
+
 class PeerError(Exception):
     """The peer sent more than is taken, or ended where it must not; the message says which."""
 
 
 class Connection(Wire):
-    """A non-blocking socket under the limits. Time: each `send` starts the clock of what is read next anew."""
+    """A non-blocking socket under the limits.
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        self._sock, self._limits = sock, limits
+    Time: ``clock`` ends the whole with TimeoutError; each `send` sets it anew for what is read next. One clock for a
+    connection, because one for each read would be a tenth of what a look costs.
+    """
+
+    def __init__(self, sock: socket.socket, limits: Limits, clock: asyncio.Timeout) -> None:
+        self._sock, self._limits, self._clock = sock, limits, clock
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._taken = 0
-        self._deadline = self._loop.time() + limits.step
+        self._restart_clock(limits.step)
+
+    def _restart_clock(self, seconds: float) -> None:
+        self._clock.reschedule(self._loop.time() + seconds)
 
     async def send(self, data: bytes) -> None:
-        self._deadline = self._loop.time() + self._limits.step
-        async with asyncio.timeout_at(self._deadline):
-            await self._loop.sock_sendall(self._sock, data)
+        self._restart_clock(self._limits.step)
+        await self._loop.sock_sendall(self._sock, data)
 
     async def until(self, marker: bytes) -> bytes:
         searched = 0
@@ -75,8 +88,7 @@ class Connection(Wire):
         return taken
 
     async def _more(self, allowed: int) -> bytes:
-        async with asyncio.timeout_at(self._deadline):
-            data = await self._loop.sock_recv(self._sock, 16384)
+        data = await self._loop.sock_recv(self._sock, 16384)
         if not data:
             raise PeerError("it closed the connection")
         self._taken += len(data)
@@ -84,16 +96,16 @@ class Connection(Wire):
             raise PeerError(f"it sent more than {allowed} octets")
         return data
 
-    async def handshake(self, context: ssl.SSLContext, sni: str, goodbye: bytes) -> ssl.SSLObject:
-        """Do the TLS handshake, then leave politely and return the finished session.
+    async def handshake(self, context: ssl.SSLContext, sni: str) -> Session:
+        """Do the TLS handshake and return the session, which is still to be left.
 
-        Raises ssl.SSLError, PeerError, OSError, TimeoutError; ValueError where `sni` is no name that TLS can carry.
+        Raises ssl.SSLError, PeerError, OSError; ValueError where `sni` is no name that TLS can carry.
         """
         if self._buffer:
             # Whatever came in the clear behind the answer to STARTTLS could have been put there by anybody.
             raise PeerError("it sent data in the clear behind its answer to STARTTLS")
         self._taken = 0
-        self._deadline = self._loop.time() + self._limits.step
+        self._restart_clock(self._limits.step)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = context.wrap_bio(incoming, outgoing, server_hostname=sni)
         while True:
@@ -106,26 +118,21 @@ class Connection(Wire):
                 await self._flush(outgoing)  # the alert that tells the server why
                 raise
             else:
-                break
-        with contextlib.suppress(OSError, TimeoutError, PeerError):
-            await self._leave(session, outgoing, goodbye)
-        return session
+                return Session(session, outgoing)
 
     async def _flush(self, outgoing: ssl.MemoryBIO) -> None:
         if outgoing.pending:
-            async with asyncio.timeout_at(self._deadline):
-                await self._loop.sock_sendall(self._sock, outgoing.read())
+            await self._loop.sock_sendall(self._sock, outgoing.read())
 
-    async def _leave(self, session: ssl.SSLObject, outgoing: ssl.MemoryBIO, goodbye: bytes) -> None:
-        """Send the goodbye inside TLS and wait a moment for the server to close.
+    async def leave(self, session: Session, goodbye: bytes) -> None:
+        """Send the goodbye inside TLS and wait for the server to close, which ends this with PeerError.
 
         Closing at once would reset the connection, and the server would log a lost connection for every look.
         """
         if goodbye:
-            session.write(goodbye)
+            session.tls.write(goodbye)
         with contextlib.suppress(ssl.SSLError):
-            session.unwrap()
-        await self._flush(outgoing)
-        self._deadline = self._loop.time() + self._limits.leave
+            session.tls.unwrap()
+        await self._flush(session.outgoing)
         while True:
             await self._more(self._limits.handshake)

@@ -13,6 +13,7 @@ copies the octets, knows no key types, and works where no library is installed.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ._errors import InvalidCertificate
@@ -104,6 +105,7 @@ class CertificateParts(t.NamedTuple):
     signature: bytes
 
 
+@functools.lru_cache(maxsize=32)  # one judgement asks a handful of times for each certificate of a chain
 def read_certificate(der: bytes) -> CertificateParts:
     """Take a DER certificate apart. Raises InvalidCertificate when it is anything else, trailing octets included."""
     try:

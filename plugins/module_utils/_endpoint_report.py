@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import typing as t
 from dataclasses import dataclass
@@ -17,13 +18,12 @@ from dataclasses import dataclass
 from ._certificate import certificate_parts, host_names, not_after, not_before, shown_name
 from ._errors import InvalidCertificate
 from ._signature import key_algorithm
+from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography import x509
-
-    from ._verdicts import Verdict
 
 __all__ = ["CertificateReport", "EndpointReport", "certificate_report", "plain", "timestamp"]
 
@@ -47,6 +47,7 @@ class CertificateReport:
     spki_sha256: str
 
 
+@functools.lru_cache(maxsize=32)  # a server shows one chain at all its addresses
 def certificate_report(certificate: x509.Certificate) -> CertificateReport:
     """Describe a certificate; whatever in it cannot be read is left empty rather than the whole."""
     parts = certificate_parts(certificate)
@@ -75,7 +76,7 @@ class EndpointReport:
     """One row: a chain that is served at an address and port, or why none was seen.
 
     What does not apply is None: ``domain`` for a host that was asked for by itself, ``host`` and ``address`` where the
-    DNS did not lead so far, ``key_algorithm`` where no chain was seen.
+    DNS did not lead so far, ``key_algorithm`` where no chain was seen. ``cause`` is the word of a Cause.
     """
 
     domain: str | None
@@ -83,8 +84,9 @@ class EndpointReport:
     address: str | None
     port: int
     starttls: str
-    verdict: Verdict
-    reason: str
+    verdict: Verdict = Verdict.UNKNOWN
+    cause: str = ""
+    reason: str = ""
     key_algorithm: str | None = None
     owner: str | None = None
     tlsa: tuple[str, ...] = ()

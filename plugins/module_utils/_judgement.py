@@ -24,7 +24,7 @@ from ._names import to_ascii
 from ._starttls import Outcome
 from ._tlsa import Usage
 from ._usability import unusable_reason
-from ._verdicts import Cause, Verdict, reason
+from ._verdicts import Cause, reason
 from ._x509 import tlsa_record_for
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,7 @@ if t.TYPE_CHECKING:
     from ._tlsa import TlsaRecord
     from ._walk import Addresses, Failure, MailRoute, TlsaSet
 
-__all__ = ["Place", "judge_failure", "judge_handshake", "judge_unroutable"]
+__all__ = ["Place", "judge_failure", "judge_handshake", "judge_unroutable", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +57,36 @@ class Place:
 
 def judge_unroutable(route: MailRoute, port: int, starttls: Starttls) -> EndpointReport | None:
     """The row of a domain whose mail leads to no host; None where it has hosts, or takes no mail at all."""
-    row = EndpointReport(route.domain, None, None, port, starttls.value, Verdict.UNREACHABLE, "")
+    row = EndpointReport(route.domain, None, None, port, starttls.value)
     if route.failure:
         return _failed(row, route.failure)
     if route.missing:
-        return _with(row, Cause.NO_SUCH_DOMAIN, domain=route.domain)
+        return settled(row, Cause.NO_SUCH_DOMAIN, domain=route.domain)
     return None
 
 
 def judge_failure(place: Place, addresses: Addresses, tlsa: TlsaSet | None) -> tuple[EndpointReport, ...]:
     """The rows for look-ups that failed, and for a host without any address; none when all is well so far."""
-    row = EndpointReport(place.domain, place.host, None, place.port, place.starttls.value, Verdict.UNREACHABLE, "")
+    row = EndpointReport(place.domain, place.host, None, place.port, place.starttls.value)
     failures = addresses.failures if tlsa is None or tlsa.failure is None else (*addresses.failures, tlsa.failure)
     if failures:
         return tuple(_failed(row, failure) for failure in failures)
     if not addresses.addresses:
-        return (_with(row, Cause.NO_ADDRESS, host=place.host, domain=place.domain or place.host),)
+        return (settled(row, Cause.NO_ADDRESS, host=place.host, domain=place.domain or place.host),)
     return ()
 
 
 def _failed(row: EndpointReport, failure: Failure) -> EndpointReport:
-    cause = Cause.VALIDATION_FAILED if failure.bogus else Cause.LOOKUP_FAILED
-    return _with(row, cause, question=failure.question, detail=failure.message)
+    if failure.bogus:
+        cause = Cause.DENIAL_BOGUS if failure.denial else Cause.VALIDATION_FAILED
+    else:
+        cause = Cause.TLSA_UNANSWERED if failure.question.endswith(" TLSA") else Cause.LOOKUP_FAILED
+    return settled(row, cause, question=failure.question, detail=failure.message)
 
 
-def _with(row: EndpointReport, cause: Cause, **facts: object) -> EndpointReport:
-    return replace(row, verdict=cause.verdict, reason=reason(cause, **facts))
+def settled(row: EndpointReport, cause: Cause, **facts: object) -> EndpointReport:
+    """The row with the verdict, the word and the sentence of `cause`. Raises KeyError for a missing fact."""
+    return replace(row, verdict=cause.verdict, cause=cause.word, reason=reason(cause, **facts))
 
 
 def judge_handshake(
@@ -95,8 +99,6 @@ def judge_handshake(
         address=shake.endpoint.address,
         port=place.port,
         starttls=place.starttls.value,
-        verdict=Verdict.UNKNOWN,
-        reason="",
         key_algorithm=shake.key_name or (shake.asked_for.value if shake.asked_for else None),
         owner=tlsa.owner,
         tlsa=tuple(record.to_text() for record in tlsa.records),
@@ -152,7 +154,7 @@ class _Facts:
 
     def settle(self, row: EndpointReport, cause: Cause, **facts: object) -> EndpointReport:
         place, shake = self.place, self.shake
-        return _with(
+        return settled(
             row,
             cause,
             **{

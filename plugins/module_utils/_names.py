@@ -11,6 +11,7 @@ Everything here is text: lower case, A-labels, no trailing dot.
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 import unicodedata
@@ -51,6 +52,7 @@ def _label_to_ascii(label: str, name: str) -> str:
     return encoded.decode("ascii")
 
 
+@functools.lru_cache(maxsize=1024)
 def to_ascii(name: str) -> str:
     """A host name as it stands in the DNS: lower-case A-labels without the trailing dot.
 

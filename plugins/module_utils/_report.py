@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import UTC, datetime
 
 from ._errors import InvalidInput
+from ._moments import moment
+from ._report_history import history_of
 from ._verdicts import Verdict, worst
 
 if t.TYPE_CHECKING:
@@ -23,7 +24,7 @@ if t.TYPE_CHECKING:
 
     Row = Mapping[str, t.Any]
 
-__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged", "moment", "printable"]
+__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged", "printable"]
 
 SCHEMA_VERSION: t.Final = 1
 """Rises when a field changes its meaning or goes; a new field alone does not raise it."""
@@ -31,12 +32,17 @@ SCHEMA_VERSION: t.Final = 1
 _NEEDED: t.Final = ("checked_at", "domains", "endpoints")
 
 
-def merged(results: Sequence[Mapping[str, t.Any]], tls_reports: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+def merged(
+    results: Sequence[Mapping[str, t.Any]],
+    previous: Mapping[str, t.Any] | None = None,
+    *,
+    tls_reports: Mapping[str, t.Any] | None = None,
+) -> dict[str, t.Any]:
     """Return the report on everything that `results` of ``dane_info`` say.
 
-    ``tls_reports`` is what other mail hosts reported, None where nobody looked. Of an endpoint that several of them
-    saw, the worst verdict is kept: trouble that one place sees is trouble. Raises InvalidInput when one is no such
-    result.
+    Of an endpoint that several of them saw, the worst verdict is kept: trouble that one place sees is trouble.
+    `previous` is the report before this one, whose history goes on; `tls_reports` is what other mail hosts reported,
+    None where nobody looked. Raises InvalidInput when any is no such thing.
     """
     for result in results:
         missing = [key for key in _NEEDED if key not in result]
@@ -49,14 +55,16 @@ def merged(results: Sequence[Mapping[str, t.Any]], tls_reports: Mapping[str, t.A
     )
     covered = {(row["host"], row["port"]) for row in rows if row["domain"] is not None}
     rows = [row for row in rows if row["domain"] is not None or (row["host"], row["port"]) not in covered]
+    checked_at = min((result["checked_at"] for result in results), default=None)
     domains = _worst_of_each((row for result in results for row in result["domains"]), ("domain",))
     return {
         "schema": SCHEMA_VERSION,
-        "checked_at": min((result["checked_at"] for result in results), default=None),
+        "checked_at": checked_at,
         "verified": bool(rows) and all(row["verdict"] == Verdict.VERIFIED for row in rows),
         "summary": {verdict.value: sum(row["verdict"] == verdict for row in rows) for verdict in Verdict},
         "domains": domains,
         "endpoints": rows,
+        "history": history_of(rows, checked_at, previous),
         "tls_reports": tls_reports,
     }
 
@@ -100,11 +108,6 @@ def days_left(row: Row, checked_at: str | None) -> int | None:
     if not row["not_after"] or not checked_at:
         return None
     return int((moment(row["not_after"]) - moment(checked_at)).total_seconds() / 86400)
-
-
-def moment(text: str) -> datetime:
-    """Read a time stamp of a report."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def printable(text: object) -> str:

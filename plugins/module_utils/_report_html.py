@@ -18,13 +18,15 @@ import html
 import itertools
 import typing as t
 
-from ._report import days_left, grouped_rows, moment, printable
+from ._moments import moment
+from ._report import days_left, grouped_rows, printable
 from ._report_style import SCRIPT, STYLE
+from ._report_timeline import Timelines
 from ._report_tlsrpt_html import tls_reports_section
 from ._verdicts import Verdict
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     Row = Mapping[str, t.Any]
 
@@ -51,7 +53,9 @@ def page(report: Mapping[str, t.Any]) -> str:
     outcome = "all verified" if report["verified"] else f"{good} of {len(rows)} verified"
     policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'"
     policy += "; base-uri 'none'; form-action 'none'"
-    groups = "".join(_group(name, rows, report) for name, rows in grouped_rows(report)) + tls_reports_section(report)
+    times = Timelines(report)
+    groups = "".join(_group(name, rows, report, times) for name, rows in grouped_rows(report))
+    groups += tls_reports_section(report)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -110,23 +114,24 @@ def _filters(report: Mapping[str, t.Any]) -> str:
     )
 
 
-def _group(domain: str | None, rows: Sequence[Row], report: Mapping[str, t.Any]) -> str:
+def _group(domain: str | None, rows: Sequence[Row], report: Mapping[str, t.Any], times: Timelines) -> str:
     facts = next((item for item in report["domains"] if item["domain"] == domain), None)
     head = _text(domain) if domain else "Hosts by themselves"
     notes = [] if facts is None else list(facts["advice"])
     if facts is not None and not rows:
         notes.append("This domain takes no mail (null MX, RFC 7505).")
     badge = _badge(facts["verdict"]) if facts and facts["verdict"] else ""
-    hosts = "".join(
-        f"<div>\n<h3>{_text(host or 'No host')}</h3>\n{_endpoints(its_rows, facts, report)}</div>\n"
-        for host, its_rows in itertools.groupby(rows, key=lambda row: row["host"])
-    )
+    by_host = itertools.groupby(rows, key=lambda row: row["host"])
+    hosts = "".join(_host(host, list(its_rows), facts, report, times) for host, its_rows in by_host)
     remarks = "".join(f"<p>{_text(note)}</p>" for note in notes)
     return f"<section>\n<header><h2>{head}</h2> {badge}</header>\n{remarks}{hosts}</section>\n"
 
 
-def _endpoints(rows: Iterable[Row], facts: Row | None, report: Mapping[str, t.Any]) -> str:
-    return "".join(_endpoint(row, facts, report) for row in rows)
+def _host(
+    host: str | None, rows: Sequence[Row], facts: Row | None, report: Mapping[str, t.Any], times: Timelines
+) -> str:
+    endpoints = "".join(_endpoint(row, facts, report) for row in rows)
+    return f"<div>\n<h3>{_text(host or 'No host')}</h3>\n{endpoints}{times.of_host(rows)}</div>\n"
 
 
 def _endpoint(row: Row, facts: Row | None, report: Mapping[str, t.Any]) -> str:

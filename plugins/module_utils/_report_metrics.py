@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._report import moment
+from ._moments import moment
 from ._report_tlsrpt import tls_report_metrics
 from ._verdicts import Verdict
 

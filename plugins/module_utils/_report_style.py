@@ -47,9 +47,9 @@ article { border-top: 1px solid var(--line); padding: .6rem 0; }
 .way > li.link { flex: 0 0 auto; align-self: center; border: 0; padding: .1rem .4rem; max-width: 7rem;
   text-align: center; font-size: .85rem; border-radius: .4rem; }
 .way b { display: block; font-size: .8rem; color: var(--dim); font-weight: 600; }
-.bar { position: relative; height: .7rem; border-radius: .35rem; background: var(--line); margin: .2rem 0; }
-.bar i { position: absolute; top: 0; bottom: 0; left: 0; border-radius: .35rem; background: var(--good); }
-.bar u { position: absolute; top: -.2rem; bottom: -.2rem; width: .2rem; background: var(--ink); }
+.times { border-top: 1px solid var(--line); } .times ol { list-style: none; margin: .3rem 0; padding: 0; }
+.times li { margin: .35rem 0; overflow-wrap: anywhere; } .times svg { display: block; margin-top: .15rem;
+  color: var(--dim); background: var(--paper); }
 details > summary { cursor: pointer; color: var(--dim); padding: .2rem 0; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .15rem .5rem;
   border-top: 1px solid var(--line); overflow-wrap: anywhere; } th { width: 8rem; font-weight: 600; }

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import enum
 import typing as t
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 from ._deps import importing
 
@@ -30,9 +30,15 @@ with importing():
 
 from ._errors import InvalidName, LookupFailed
 from ._exchange import exchange, question
+from ._lookups import lookups_of
 
 if t.TYPE_CHECKING:
+    from collections.abc import Generator
+    from contextlib import AbstractAsyncContextManager
+
     from dns.rrset import RRset
+
+    from ._lookups import Lookup
 
 __all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text"]
 
@@ -54,7 +60,7 @@ class Answer:
     section 5), 0 where it carried no SOA. ``secure`` is the AD bit, so it speaks of the whole answer with its
     aliases, or of the denial. ``records`` are in presentation form, sorted. ``cname_chain`` holds the target of each
     alias in order, so it is empty without one, and otherwise its last is ``canonical_name``. ``signer`` is the zone
-    that signed the records that were found; None without signature.
+    that signed the records that were found; None where no signature came.
     """
 
     name: str
@@ -70,11 +76,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """A recursive resolver. Its AD bit means something only where the way to it cannot be tampered with: loopback."""
+    """A recursive resolver. Its AD bit means something only where the way to it cannot be tampered with: loopback.
+
+    Without ``signatures`` answers come without RRSIG and NSEC records, at half the cost, and have no ``signer``; AD is
+    asked for all the same.
+    """
 
     address: str = "127.0.0.1"
     port: int = 53
     timeout: float = 5.0
+    signatures: bool = True
 
     def lookup(self, name: str, rdtype: str) -> Answer:
         """Ask for `name` and `rdtype`, by UDP and where needed TCP.
@@ -82,18 +93,44 @@ class Resolver:
         Raises LookupFailed whenever that gives neither an RRset nor a proper denial; its ``bogus`` is true when the
         data is there but does not validate. Raises InvalidName.
         """
+        steps = self.steps(name, rdtype)
+        query = next(steps)
+        while True:
+            try:
+                response = exchange(query, self.address, self.port, self.timeout)
+            except LookupFailed as error:
+                follow: t.Callable[[], dns.message.Message] = partial(steps.throw, error)
+            else:
+                follow = partial(steps.send, response)
+            try:
+                query = follow()
+            except StopIteration as done:
+                return t.cast("Answer", done.value)
+
+    def lookups(self, *, signatures: bool) -> AbstractAsyncContextManager[Lookup]:
+        """Give `lookup` in its asynchronous form, for many questions at once in the running event loop."""
+        return lookups_of(replace(self, signatures=signatures))
+
+    def steps(self, name: str, rdtype: str) -> Generator[dns.message.Message, dns.message.Message, Answer]:
+        """The look-up without its transport: yields each question, takes its answer or LookupFailed, ends with Answer.
+
+        Raises what :meth:`lookup` raises.
+        """
         asked = absolute_name(name)
-        response = self._ask(asked, rdtype)
+        response = yield from self._ask(asked, rdtype)
         if response.rcode() == dns.rcode.SERVFAIL:
             # Bogus, or the authoritative servers were slow? What comes with checking disabled tells the two apart.
-            unchecked = self._ask(asked, rdtype, checking_disabled=True)
+            unchecked = yield from self._ask(asked, rdtype, checking_disabled=True)
             if unchecked.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                response = self._ask(asked, rdtype)
+                response = yield from self._ask(asked, rdtype)
                 if response.rcode() == dns.rcode.SERVFAIL:
+                    denial = not unchecked.answer
+                    what = "the denial of " if denial else ""
                     raise LookupFailed(
-                        f"DNSSEC validation of {name_text(asked)} {rdtype} failed in the resolver {self.address}"
+                        f"DNSSEC validation of {what}{name_text(asked)} {rdtype} failed in the resolver {self.address}"
                         f"{_extended_error(response)}; `delv {name_text(asked)} {rdtype}` says where the chain breaks",
                         bogus=True,
+                        denial=denial,
                     )
         if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise self._failed(asked, rdtype, dns.rcode.to_text(response.rcode()) + _extended_error(response))
@@ -102,10 +139,15 @@ class Resolver:
             raise self._failed(asked, rdtype, "it does not offer recursion; it is no resolver")
         return self._read(asked, rdtype, response)
 
-    def _ask(self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False) -> dns.message.Message:
-        query = question(name, rdtype, recursion=True, checking_disabled=checking_disabled)
+    def _ask(
+        self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False
+    ) -> Generator[dns.message.Message, dns.message.Message, dns.message.Message]:
         try:
-            return exchange(query, self.address, self.port, self.timeout)
+            return (
+                yield question(
+                    name, rdtype, recursion=True, checking_disabled=checking_disabled, signatures=self.signatures
+                )
+            )
         except LookupFailed as error:
             raise self._failed(name, rdtype, str(error)) from error
 

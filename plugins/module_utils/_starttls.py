@@ -14,6 +14,7 @@ bounded, over all and for each address. A probe never raises for what a peer did
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import errno
 import functools
@@ -151,15 +152,16 @@ class Prober:
             with socket.socket(_family(endpoint.address), socket.SOCK_STREAM) as sock:
                 sock.setblocking(False)
                 loop = asyncio.get_running_loop()
-                async with asyncio.timeout(self._limits.connect):
+                async with asyncio.timeout(self._limits.connect) as clock:
                     await loop.sock_connect(sock, (endpoint.address, endpoint.port))
-                step = "the dialogue before TLS"
-                connection = Connection(sock, self._limits)
-                await converse(endpoint.starttls, connection, self._identity(sock, endpoint))
-                step = "the TLS handshake"
-                session = await connection.handshake(
-                    client_context(algorithm), endpoint.sni, farewell(endpoint.starttls)
-                )
+                    step = "the dialogue before TLS"
+                    connection = Connection(sock, self._limits, clock)
+                    await converse(endpoint.starttls, connection, self._identity(sock, endpoint))
+                    step = "the TLS handshake"
+                    session = await connection.handshake(client_context(algorithm), endpoint.sni)
+                with contextlib.suppress(OSError, TimeoutError, PeerError):
+                    async with asyncio.timeout(self._limits.leave):
+                        await connection.leave(session, farewell(endpoint.starttls))
         except StarttlsRefused as refusal:
             return Outcome.NO_STARTTLS, str(refusal), None
         except DialogueBroken as broken:
@@ -171,7 +173,7 @@ class Prober:
             return Outcome.TLS_FAILED, f"the TLS handshake failed: {reason}", None
         except (PeerError, OSError, ValueError) as error:
             return (*_classified(error, step), None)
-        return Outcome.SERVED, "", session
+        return Outcome.SERVED, "", session.tls
 
     def _identity(self, sock: socket.socket, endpoint: Endpoint) -> Identity:
         name = self._client_name

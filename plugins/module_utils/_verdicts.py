@@ -131,10 +131,23 @@ class Cause(enum.Enum):
         "the DNS does not answer {question}, so senders keep the mail: {detail}",
         "mend the authoritative servers of that zone",
     )
+    TLSA_UNANSWERED = (
+        Verdict.UNREACHABLE,
+        "the DNS does not answer {question}, though it answers for the host, so senders keep the mail: {detail}",
+        (
+            "mend or replace the name servers of that zone, or the firewall before them, which must answer questions "
+            "for types that they do not know or do not have"
+        ),
+    )
     VALIDATION_FAILED = (
         Verdict.BOGUS,
         "{question} does not validate, so senders keep the mail: {detail}",
         "re-sign the zone and compare its DS record with its keys",
+    )
+    DENIAL_BOGUS = (
+        Verdict.BOGUS,
+        "the proof that there is no {question} does not validate, so senders keep the mail: {detail}",
+        "re-sign the zone, so that NSEC or NSEC3 records prove what it does not have, or publish a TLSA record",
     )
     NO_SUCH_DOMAIN = (
         Verdict.UNREACHABLE,
@@ -180,6 +193,11 @@ class Cause(enum.Enum):
     @property
     def verdict(self) -> Verdict:
         return self.value[0]
+
+    @property
+    def word(self) -> str:
+        """What reports and metrics call it: ``key_not_listed``."""
+        return self.name.lower()
 
 
 def reason(cause: Cause, **facts: object) -> str:

@@ -6,7 +6,7 @@
 
 """Look at domains and hosts as a DANE client does: the walk through the DNS, the handshakes, and the rows that result.
 
-First the DNS is asked for everything, in threads; then each endpoint is looked at once, however many domains lead to
+First the DNS is asked for everything; then each endpoint is looked at once, however many domains lead to
 it. Nothing of a handshake is kept but its rows, so memory grows by rows alone.
 """
 
@@ -15,31 +15,27 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 
+from ._comparison import compared
 from ._dialogues import Starttls
 from ._endpoint_report import EndpointReport
 from ._errors import LookupFailed
-from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable
+from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable, settled
 from ._sigalgs import KeyAlgorithm
 from ._starttls import Endpoint, Limits, Outcome, Prober
 from ._tlsa_wire import accept_any_digest_length
-from ._verdicts import Cause, Verdict, reason, worst
+from ._verdicts import Cause, Verdict, worst
 from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ._resolver import Answer, Resolver
+    from ._lookups import Lookup
+    from ._resolver import Resolver
 
 __all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
-
-_T = t.TypeVar("_T")
-
-_DNS_THREADS: t.Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +88,8 @@ def verify(
     accept_any_digest_length()
     names = [name for name in domains if not is_address_literal(name)]
     literals = [name for name in domains if is_address_literal(name)]
-    doubt = _resolver_doubt(resolver, settings)
-    if doubt:
-        return _all_unknown(domains, targets, doubt)
-    report = asyncio.run(_Verification(resolver.lookup, settings).run(names, targets))
-    rows = [_row(name, Cause.ADDRESS_LITERAL.verdict, reason(Cause.ADDRESS_LITERAL, domain=name)) for name in literals]
+    report = asyncio.run(_verified(names, targets, resolver, settings))
+    rows = [_row(name, Cause.ADDRESS_LITERAL, domain=name) for name in literals]
     return Report(
         (*report.endpoints, *rows),
         (*report.domains, *(DomainReport(row.domain or "", row.verdict, None, (), ()) for row in rows)),
@@ -112,25 +105,33 @@ def is_address_literal(domain: str) -> bool:
     return True
 
 
-def _row(domain: str, verdict: Verdict, why: str) -> EndpointReport:
-    return EndpointReport(domain, None, None, 25, Starttls.SMTP.value, verdict, why)
+def _row(name: str, cause: Cause, **facts: object) -> EndpointReport:
+    return settled(EndpointReport(name, None, None, 25, Starttls.SMTP.value), cause, **facts)
 
 
-def _resolver_doubt(resolver: Resolver, settings: Settings) -> str | None:
-    """Why the resolver's answers cannot be believed (RFC 7672 section 2.1.1); None when they can."""
+async def _verified(
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings
+) -> Report:
+    """The report, once it is known that the resolver's answers can be believed (RFC 7672 section 2.1.1)."""
     if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
-        return reason(Cause.RESOLVER_REMOTE, resolver=resolver.address)
-    try:
-        root = resolver.lookup(".", "NS")
-    except LookupFailed as failed:
-        return reason(Cause.RESOLVER_SILENT, resolver=resolver.address, detail=failed)
-    return None if root.secure else reason(Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
+        return _all_unknown(domains, targets, Cause.RESOLVER_REMOTE, resolver=resolver.address)
+    # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
+    for signatures in (False, True):
+        async with resolver.lookups(signatures=signatures) as lookup:
+            try:
+                root = await lookup(".", "NS")
+            except LookupFailed as failed:
+                silent = Cause.RESOLVER_SILENT
+                return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
+            if root.secure:
+                return await _Verification(lookup, settings).run(domains, targets)
+    return _all_unknown(domains, targets, Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
 
 
-def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], doubt: str) -> Report:
-    rows = [_row(name, Verdict.UNKNOWN, doubt) for name in domains]
+def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], cause: Cause, **facts: object) -> Report:
+    rows = [_row(name, cause, **facts) for name in domains]
     rows += [
-        EndpointReport(None, item.host, item.address, item.port, item.starttls.value, Verdict.UNKNOWN, doubt)
+        settled(EndpointReport(None, item.host, item.address, item.port, item.starttls.value), cause, **facts)
         for item in targets
     ]
     return Report(tuple(rows), tuple(DomainReport(name, Verdict.UNKNOWN, None, (), ()) for name in domains))
@@ -146,21 +147,17 @@ class _Found:
 
 
 class _Verification:
-    def __init__(self, lookup: Callable[[str, str], Answer], settings: Settings) -> None:
+    def __init__(self, lookup: Lookup, settings: Settings) -> None:
         self._lookup = lookup
         self._settings = settings
-        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="dns")
         self._hosts: dict[str, asyncio.Future[Addresses]] = {}
         self._tlsa: dict[tuple[str, int], asyncio.Future[TlsaSet]] = {}
 
     async def run(self, domains: Sequence[str], targets: Sequence[HostTarget]) -> Report:
         """Return the rows in the order of the question: domains first, MX hosts by preference, then targets."""
-        with self._threads:
-            routes = await asyncio.gather(
-                *(self._threaded(partial(mail_route, name, self._lookup)) for name in domains)
-            )
-            places = _places(routes, targets)
-            found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
+        routes = await asyncio.gather(*(mail_route(name, self._lookup) for name in domains))
+        places = _places(routes, targets)
+        found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
         prober = Prober(self._settings.limits, self._settings.client_name)
         rows: dict[int, list[EndpointReport]] = {}
         jobs: dict[Endpoint, list[tuple[int, _Found]]] = {}
@@ -175,21 +172,14 @@ class _Verification:
         await _in_turn(self._settings.limits.connections, (self._look(prober, *job, rows) for job in jobs.items()))
         return _report(routes, [row for number in sorted(rows) for row in _ordered(rows[number])])
 
-    async def _threaded(self, ask: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-
     async def _found(self, place: Place) -> _Found:
         """What the DNS says of a place; each name is asked for once."""
         if place.host not in self._hosts:
-            self._hosts[place.host] = asyncio.ensure_future(
-                self._threaded(partial(addresses_of_host, place.host, self._lookup))
-            )
+            self._hosts[place.host] = asyncio.ensure_future(addresses_of_host(place.host, self._lookup))
         addresses = await self._hosts[place.host]
         key = (place.host, place.port)
         if key not in self._tlsa:
-            self._tlsa[key] = asyncio.ensure_future(
-                self._threaded(partial(tlsa_of_host, addresses, place.port, self._lookup))
-            )
+            self._tlsa[key] = asyncio.ensure_future(tlsa_of_host(addresses, place.port, self._lookup))
         return _Found(place, addresses, await self._tlsa[key])
 
     async def _look(
@@ -244,22 +234,10 @@ def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:
 
 def _report(routes: Sequence[MailRoute], rows: list[EndpointReport]) -> Report:
     unroutable = [row for route in routes if (row := judge_unroutable(route, 25, Starttls.SMTP))]
-    rows = [*unroutable, *_with_spare_records(rows)]
+    rows = [*unroutable, *compared(rows)]
     domains = []
     for route in routes:
         verdicts = [row.verdict for row in rows if row.domain == route.domain]
         hosts = tuple(host.name for host in route.hosts)
         domains.append(DomainReport(route.domain, worst(verdicts), route.secure, hosts, route.oddities))
     return Report(tuple(rows), tuple(domains))
-
-
-def _with_spare_records(rows: Sequence[EndpointReport]) -> list[EndpointReport]:
-    """Add to each row the records of its owner that match no chain seen anywhere: keys to come, or forgotten ones."""
-    used: dict[str | None, set[str]] = {}
-    for row in rows:
-        if row.chain:
-            used.setdefault(row.owner, set()).update(row.covered_by)
-    return [
-        replace(row, spare=tuple(text for text in row.tlsa if text not in used[row.owner])) if row.chain else row
-        for row in rows
-    ]

@@ -6,7 +6,7 @@
 
 """From a mail domain to addresses and TLSA records, in the DNS, as RFC 7672 section 2.2 says.
 
-The look-ups come in as a function, so that this file does no I/O: `lookup(name, rdtype)` returns an
+The look-ups come in as a function, so that this file does no I/O: `await lookup(name, rdtype)` gives an
 :class:`_resolver.Answer` or raises LookupFailed. A failed look-up is kept as what it is; it never becomes "there is
 none" (RFC 7672 section 2.1.2).
 """
@@ -21,11 +21,11 @@ from ._resolver import Status
 from ._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ._resolver import Answer
 
-    Lookup = Callable[[str, str], Answer]
+    Lookup = Callable[[str, str], Awaitable[Answer]]
 
 __all__ = [
     "Addresses",
@@ -41,11 +41,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A look-up that could not be answered: what was asked, why not, and whether validation was what failed."""
+    """A look-up that could not be answered: what was asked, why not, and whether validation was what failed.
+
+    ``denial``: it is the proof that there is nothing which does not validate.
+    """
 
     question: str
     message: str
     bogus: bool
+    denial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,18 @@ class MailRoute:
     oddities: tuple[str, ...] = ()
 
 
-def _try(lookup: Lookup, name: str, rdtype: str) -> Answer | Failure:
+async def _try(lookup: Lookup, name: str, rdtype: str) -> Answer | Failure:
     try:
-        return lookup(name, rdtype)
+        return await lookup(name, rdtype)
     except LookupFailed as failed:
-        return Failure(f"{name} {rdtype}", str(failed), failed.bogus)
+        return Failure(f"{name} {rdtype}", str(failed), failed.bogus, failed.denial)
     except InvalidInput as error:  # a peer's record can name what no name can be
         return Failure(f"{name} {rdtype}", str(error), bogus=False)
 
 
-def mail_route(domain: str, lookup: Lookup) -> MailRoute:
+async def mail_route(domain: str, lookup: Lookup) -> MailRoute:
     """Ask where the mail of `domain` goes (RFC 5321 section 5.1, RFC 7505, RFC 7672 section 2.2.1)."""
-    answer = _try(lookup, domain, "MX")
+    answer = await _try(lookup, domain, "MX")
     if isinstance(answer, Failure):
         return MailRoute(domain, failure=answer)
     names = tuple(dict.fromkeys((domain, answer.canonical_name))) if answer.secure else ()
@@ -127,9 +131,9 @@ class Addresses:
     failures: tuple[Failure, ...] = ()
 
 
-def addresses_of_host(host: str, lookup: Lookup) -> Addresses:
+async def addresses_of_host(host: str, lookup: Lookup) -> Addresses:
     """Ask for the IPv4 and IPv6 addresses of `host`, following aliases, before any TLSA record."""
-    answers = [_try(lookup, host, rdtype) for rdtype in ("A", "AAAA")]
+    answers = [await _try(lookup, host, rdtype) for rdtype in ("A", "AAAA")]
     failures = tuple(answer for answer in answers if isinstance(answer, Failure))
     found = [answer for answer in answers if not isinstance(answer, Failure) and answer.status is Status.FOUND]
     if not found:
@@ -142,7 +146,7 @@ def addresses_of_host(host: str, lookup: Lookup) -> Addresses:
         bases = tuple(dict.fromkeys((canonical, host)))
     elif alias_of:
         # The alias may be signed where its target is not: then the alias's own name still counts.
-        alias = _try(lookup, host, "CNAME")
+        alias = await _try(lookup, host, "CNAME")
         if isinstance(alias, Failure):
             failures = (*failures, alias)
         elif alias.secure:
@@ -157,7 +161,8 @@ class TlsaSet:
 
     ``base`` is the TLSA base domain, which is also the name for SNI and certificates; the host's own name where no
     records count. ``denied`` means that DNSSEC proves that there are none; ``unsigned`` are records that are there
-    and do not count, because nothing proves them.
+    and do not count, because nothing proves them. ``hidden_below`` is the name above the owner where that is said not
+    to exist, or cannot be asked for: who minimises names (RFC 9156) does not find the records below it.
     """
 
     owner: str
@@ -168,23 +173,31 @@ class TlsaSet:
     failure: Failure | None = None
     unreadable: tuple[str, ...] = ()
     ttl: int = 0
+    hidden_below: str = ""
 
 
-def tlsa_of_host(addresses: Addresses, port: int, lookup: Lookup) -> TlsaSet:
+async def tlsa_of_host(addresses: Addresses, port: int, lookup: Lookup) -> TlsaSet:
     """Ask for the TLSA RRset of a host's `port`, at its base domains in order (RFC 7672 section 2.2.3)."""
     denied = bool(addresses.bases)
     unsigned: tuple[TlsaRecord, ...] = ()
     for base in addresses.bases:
         owner = f"_{port}._tcp.{base}"
-        answer = _try(lookup, owner, "TLSA")
+        answer = await _try(lookup, owner, "TLSA")
         if isinstance(answer, Failure):
             return TlsaSet(owner, base, failure=answer)
         records, unreadable = _tlsa_records(answer.records)
         if answer.secure and answer.status is Status.FOUND:
-            return TlsaSet(owner, base, records, unreadable=unreadable, ttl=answer.ttl)
+            hidden = await _hidden_below(f"_tcp.{base}", lookup)
+            return TlsaSet(owner, base, records, unreadable=unreadable, ttl=answer.ttl, hidden_below=hidden)
         denied = denied and answer.secure
         unsigned = (*unsigned, *records)
     return TlsaSet(f"_{port}._tcp.{addresses.host}", addresses.host, denied=denied, unsigned=unsigned)
+
+
+async def _hidden_below(name: str, lookup: Lookup) -> str:
+    """`name`, below which there are records, where the DNS does not admit that it exists (RFC 8020)."""
+    answer = await _try(lookup, name, "A")
+    return name if isinstance(answer, Failure) or answer.status is Status.NXDOMAIN else ""
 
 
 def _tlsa_records(texts: Iterable[str]) -> tuple[tuple[TlsaRecord, ...], tuple[str, ...]]:

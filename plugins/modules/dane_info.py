@@ -239,6 +239,12 @@ endpoints:
         - V(mismatch), the served chain is not what the records say.
       type: str
       sample: verified
+    cause:
+      description:
+        - One word for the way in which things stand, for programs; the guide on verifying lists them.
+        - Several causes lead to the same verdict.
+      type: str
+      sample: matched
     reason:
       description: Why, in one sentence, and how to mend it.
       type: str

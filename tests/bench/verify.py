@@ -27,17 +27,17 @@ from pathlib import Path
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
 from conformance.cases import Case
+from conformance.peers import danesmtp_command
 from conformance.server import talk_with
-from conformance.stage import ROOT, addresses_on_bridge, namespace_command, publish, python_environment, serving
+from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
 from lab import lifecycle, podman, topology
 from mail_server import certificate, new_key, server_context
 
-_HOSTS: t.Final = 200
+_HOSTS: t.Final = 500
 _PEER_HOSTS: t.Final = 20
 _ADDRESSES: t.Final = 20
 _FIRST: t.Final = 230
-_SOUND: t.Final = Case(0, "bench", "", (), (), "", "ok", "verified", "authenticated")
-_PEER: t.Final = "smtp-dane-verify==0.1.2"
+SOUND: t.Final = Case(0, "bench", "", (), (), "", "ok", "verified", "authenticated", "matched")
 
 
 def run() -> list[dict[str, t.Any]]:
@@ -53,7 +53,7 @@ def run() -> list[dict[str, t.Any]]:
         context = server_context(Path(directory), *chains)
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await talk_with(_SOUND, context, reader, writer)
+            await talk_with(SOUND, context, reader, writer)
 
         @contextlib.asynccontextmanager
         async def servers() -> t.AsyncIterator[None]:
@@ -140,19 +140,10 @@ def _finger(sender: str) -> float:
 
 
 def _peer(sender: str, directory: Path) -> float:
-    venv = ROOT / "build" / "bench" / "smtp-dane-verify"
-    if not (venv / "bin" / "danesmtp").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", _PEER], check=True)
-    resolv_conf = directory / "resolv.conf"
-    resolv_conf.write_text("nameserver 127.0.0.1\noptions edns0 trust-ad\n", encoding="utf-8")
-    script = (
-        f"mount --bind {resolv_conf} /etc/resolv.conf; TIMEFORMAT='cpu %U %S'; "
-        f"time xargs -P 4 -n 1 {venv}/bin/danesmtp > {directory}/peer 2>&1; cat {directory}/peer"
-    )
+    script = f"TIMEFORMAT='cpu %U %S'; time xargs -P 4 -n 1 danesmtp > {directory}/peer 2>&1; cat {directory}/peer"
     hosts = "\n".join(f"mx.b{number}.one.example" for number in range(_PEER_HOSTS))
     result = subprocess.run(
-        namespace_command(sender, ["unshare", "--mount", "/bin/bash", "-c", script]),
+        danesmtp_command(sender, directory, script),
         input=hosts.encode(),
         check=True,
         capture_output=True,

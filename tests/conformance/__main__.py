@@ -24,6 +24,7 @@ from conformance.cases import Case, read_cases
 from conformance.deployment import zone_updates
 from conformance.exim import exim
 from conformance.judges import exim_deliveries, openssl_verdicts, postfix_deliveries
+from conformance.peers import peer_verdicts
 from conformance.server import serve
 from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
 from lab import lifecycle, topology
@@ -67,7 +68,8 @@ def main() -> int:
         }
         with exim(lab, senders["sender"]) as container:
             judged["exim"] = _timed("Exim", lambda: exim_deliveries(container, cases))
-    return _compare(cases, ours, judged)
+        peers = _timed("peers", lambda: peer_verdicts(lab, senders["sender"], cases, address))
+    return _compare(cases, ours, judged, peers)
 
 
 def _timed(what: str, ask: t.Callable[[], t.Any]) -> t.Any:  # noqa: ANN401  # whatever the judge gives
@@ -87,8 +89,9 @@ def _ours(container: str, cases: list[Case]) -> dict[str, dict[str, t.Any]]:
     ).stdout
     found = json.loads(output)
     verdicts = {domain["domain"]: domain["verdict"] or "none" for domain in found["domains"]}
-    reasons = {row["domain"]: row["reason"] for row in found["endpoints"]}
-    return {case.name: {"verdict": verdicts[case.domain], "reason": reasons.get(case.domain, "")} for case in cases}
+    worst = {row["domain"]: row for row in found["endpoints"] if row["verdict"] == verdicts[row["domain"]]}
+    none = {"cause": "-", "reason": ""}
+    return {case.name: {**worst.get(case.domain, none), "verdict": verdicts[case.domain]} for case in cases}
 
 
 def _exceptions() -> dict[tuple[str, str], str]:
@@ -99,7 +102,10 @@ def _exceptions() -> dict[tuple[str, str], str]:
 
 
 def _compare(
-    cases: list[Case], ours: dict[str, dict[str, t.Any]], judged: dict[str, dict[str, tuple[str, str]]]
+    cases: list[Case],
+    ours: dict[str, dict[str, t.Any]],
+    judged: dict[str, dict[str, tuple[str, str]]],
+    peers: dict[str, dict[str, str]],
 ) -> int:
     explained, table, troubles = _exceptions(), [], []
     used = set()
@@ -107,10 +113,13 @@ def _compare(
         verdict = ours[case.name]["verdict"]
         row: dict[str, t.Any] = {
             "case": case.name, "rfc": case.rfc, "expected": case.verdict, "delivery": case.delivery,
-            "ours": verdict, "reason": ours[case.name]["reason"],
+            "ours": verdict, "cause": ours[case.name]["cause"], "reason": ours[case.name]["reason"],
+            "peers": {peer: found[case.name] for peer, found in peers.items() if case.name in found},
         }  # fmt: skip
         if verdict != case.verdict:
             troubles.append(f"{case.name}: ours {verdict}, RFC {case.rfc} {case.verdict}: {row['reason']}")
+        if row["cause"] != case.cause or (case.delivery == "waits" and ". To mend: " not in row["reason"]):
+            troubles.append(f"{case.name}: the cause is {row['cause']}, not {case.cause}: {row['reason']}")
         for judge, found in judged.items():
             word, line = found.get(case.name, ("-", ""))
             row[judge], row[f"{judge}_line"] = word, line

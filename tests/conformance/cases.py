@@ -30,6 +30,7 @@ class Case:
     server: str
     verdict: str
     delivery: str
+    cause: str
 
     @property
     def zone(self) -> str:
@@ -77,11 +78,11 @@ def read_cases(path: Path | None = None) -> list[Case]:
         if not line or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) != 8 or fields[6] not in VERDICTS or fields[7] not in DELIVERIES:
+        if len(fields) != 9 or fields[6] not in VERDICTS or fields[7] not in DELIVERIES:
             raise ValueError(f"cases.txt: {line!r}")
-        name, rfc, dns, records, chain, server, verdict, delivery = fields
+        name, rfc, dns, records, chain, server, verdict, delivery, cause = fields
         wanted = () if records == "-" else tuple(record.strip() for record in records.split(","))
-        cases.append(Case(len(cases), name, rfc, tuple(dns.split()), wanted, chain, server, verdict, delivery))
+        cases.append(Case(len(cases), name, rfc, tuple(dns.split()), wanted, chain, server, verdict, delivery, cause))
     if len({case.name for case in cases}) != len(cases):
         raise ValueError("cases.txt: two cases have the same name")
     return cases

@@ -4,24 +4,32 @@
 
 """Our own verdicts, taken inside the sender's network, so that its validating resolver is on loopback.
 
-Run as a process of its own: domains on standard input, rows as JSON on standard output.
+Run as a process of its own: domains on standard input, or with --hosts hosts for their port 25; the report on standard
+output as JSON, with the greatest size that the process had, in KiB.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 
+from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
-from ansible_collections.mailsec.dane.plugins.module_utils._verification import verify
+from ansible_collections.mailsec.dane.plugins.module_utils._verification import HostTarget, verify
 
 
 def main() -> None:
-    """Look at the domains that standard input names."""
-    report = verify(sys.stdin.read().split(), [], Resolver())
+    """Look at what standard input names."""
+    names = sys.stdin.read().split()
+    if "--hosts" in sys.argv[1:]:
+        report = verify([], [HostTarget(name, 25, Starttls.SMTP) for name in names], Resolver())
+    else:
+        report = verify(names, [], Resolver())
     rows = [row.to_mapping() for row in report.endpoints]
     domains = [{"domain": domain.domain, "verdict": domain.verdict} for domain in report.domains]
-    sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains}))
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains, "size": size}))
 
 
 if __name__ == "__main__":

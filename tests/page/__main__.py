@@ -15,7 +15,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._report import merged
 from ansible_collections.mailsec.dane.plugins.module_utils._report_html import page as render
 
 from page.chromium import Browser, browser
-from page.samples import large_result, varied_result
+from page.samples import earlier_report, large_result, varied_result
 
 BUILD: t.Final = Path(__file__).resolve().parents[2] / "build" / "page"
 TAB, SPACE = 9, 32
@@ -40,13 +40,15 @@ def main() -> int:
     """Run the checks; return the exit status."""
     BUILD.mkdir(parents=True, exist_ok=True)
     varied, large = BUILD / "varied.html", BUILD / "large.html"
-    varied.write_text(render(merged([varied_result()])), encoding="utf-8")
-    large.write_text(render(merged([large_result(5000)])), encoding="utf-8")
+    result, thousands = varied_result(), large_result(5000)
+    varied.write_text(render(merged([result], earlier_report(result))), encoding="utf-8")
+    large.write_text(render(merged([thousands], merged([thousands]))), encoding="utf-8")
     with browser() as window:
         for width in (1280, 400):
             for dark in (False, True):
                 _looks(window, varied, width, dark=dark)
         _keyboard(window, varied)
+        _times(window, varied)
         _large(window, large)
         _check(window.complaints == [], f"no complaint in the console: {window.complaints}")
     print(f"page: all checks passed; pictures in {BUILD}")
@@ -118,6 +120,21 @@ def _keyboard(window: Browser, page: Path) -> None:
     window.press("Enter", 13, "\r")
     _check(window.evaluate("document.activeElement.parentElement.open"), "Enter opens records and certificates")
     window.screenshot(BUILD / "details.png")
+
+
+def _times(window: Browser, page: Path) -> None:
+    """The time line: open where a rollover was seen, its bars as wide as the page, in both widths."""
+    for width in (1280, 400):
+        window.open(page, width)
+        _check(window.evaluate("document.querySelectorAll('.times[open]').length") > 0, "a time line is open")
+        window.evaluate("document.querySelector('.times[open]').scrollIntoView()")
+        window.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        narrow = window.evaluate(
+            "[...document.querySelectorAll('.times[open] svg')].filter("
+            "(e) => e.clientWidth < e.parentElement.clientWidth - 1 || e.clientHeight < 8).length"
+        )
+        _check(narrow == 0, f"{width}: its bars are drawn over the whole width")
+        window.screenshot(BUILD / f"times-{width}.png")
 
 
 def _large(window: Browser, page: Path) -> None:

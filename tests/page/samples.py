@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._report import merged
 from ansible_collections.mailsec.dane.plugins.module_utils._verdicts import Cause, Verdict
 
 EVIL: t.Final = "<script>alert(1)</script>\"' & <b>bold</b>"
@@ -67,6 +68,7 @@ def _row(domain: str | None, host: str, address: str, key: str, cause: Cause, **
         "port": 25,
         "starttls": "smtp",
         "verdict": cause.verdict.value,
+        "cause": cause.word,
         "reason": _sentence(cause),
         "key_algorithm": key if seen else None,
         "owner": f"_25._tcp.{host}",
@@ -123,6 +125,16 @@ def varied_result() -> dict[str, t.Any]:
         )
     ]  # fmt: skip
     return _result(rows, t.cast("list[dict[str, t.Any]]", domains))
+
+
+def earlier_report(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The report of six weeks before: mx1 had another RSA key, and its next record was not there yet."""
+    row = {**result["endpoints"][1], "verdict": "verified"}
+    old = {**row["chain"][0], "cert_sha256": _digest("old"), "spki_sha256": _digest("old key")}
+    old |= {"not_before": "2026-07-03T00:00:00Z", "not_after": "2026-10-20T00:00:00Z"}
+    record = f"3 1 1 {_digest('old key')}"
+    row |= {"chain": [old], "tlsa": [record, row["tlsa"][0]], "covered_by": [record], "matched": record}
+    return merged([{**result, "checked_at": "2026-10-11T12:00:00Z", "endpoints": [row]}])
 
 
 def large_result(size: int) -> dict[str, t.Any]:

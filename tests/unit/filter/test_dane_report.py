@@ -185,6 +185,8 @@ def test_metrics() -> None:
             "A result of mailsec.dane.dane_info has checked_at, domains, endpoints; this one lacks",
         ),
         ([], {"format": "xml"}, "format is one of dict, json, html, metrics and table, not 'xml'"),
+        ([], {"previous": "{"}, "previous is no JSON: "),
+        ([], {"previous": [1]}, "previous must be a report as dane_report gives it, not list"),
         ([], {"format": "table", "width": "wide"}, "width must be a number of columns, not 'wide'"),
     ],
 )
@@ -270,6 +272,48 @@ def test_the_pages_policy_names_its_own_style_and_script() -> None:
 )
 def test_the_page_says_in_words_what_it_paints(changes: dict[str, t.Any], text: str) -> None:
     assert text in t.cast("str", dane_report(result(row(**changes)), "html"))
+
+
+def test_the_page_has_a_time_line_that_is_open_while_something_moves() -> None:
+    before = dane_report(result(row()))
+    new = {
+        **row()["chain"][0],
+        "cert_sha256": "11" * 32,
+        "spki_sha256": "22" * 32,
+        "not_before": "2026-11-22T00:00:00Z",
+    }
+    next_record = "3 1 1 " + "22" * 32
+    moved = result(
+        row(tlsa=[RECORD, next_record], matched=next_record, covered_by=[next_record], chain=[new]), at="18:30"
+    )
+    page = t.cast("str", dane_report(moved, "html", previous=before))
+    line = page.partition('<details class="times" open>')[2].partition("</details>")[0]
+    assert re.sub("<[^>]*>", "", line).split("\n")[1:-1] == [
+        "2026-11-01 to 2027-01-30. The mark is this look; dark is when a look saw it.",
+        "",
+        "Record 3 1 1 8a9f12d4c6b0... in reserve, seen since 2026-11-22 12:00",
+        "Record 3 1 1 222222222222... stands for the ECDSA chain, seen since 2026-11-22 18:30",
+        (
+            "ECDSA certificate of key 8a9f12d4c6b0... valid from 2026-11-01 to 2027-01-30, not seen now, but from "
+            "2026-11-22 12:00 to 2026-11-22 12:00"
+        ),
+        "ECDSA certificate of key 222222222222... valid from 2026-11-22 to 2027-01-30, seen since 2026-11-22 18:30",
+    ]
+    assert '<details class="times"><summary>' in t.cast("str", dane_report(result(row()), "html"))
+
+
+def test_a_report_goes_on_from_the_text_of_the_one_before() -> None:
+    before = dane_report(result(row()), "json")
+    report = t.cast("dict[str, t.Any]", dane_report(result(row(), at="13:00"), previous=before))
+    assert report["history"]["records"] == [
+        {
+            "owner": "_25._tcp.mx1.example.org",
+            "record": RECORD,
+            "first_seen": "2026-11-22T12:00:00Z",
+            "last_seen": "2026-11-22T13:00:00Z",
+        }
+    ]
+    assert dane_report(result(row()), previous="") == dane_report(result(row()))
 
 
 def test_the_title_tells_the_outcome() -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import (
@@ -230,3 +231,18 @@ def test_comments_and_blank_lines_outlive_any_edit(text: str) -> None:
 def test_any_quoted_name_is_read_as_itself(name: str) -> None:
     line = f"{quoted_name(name)}: x\n"
     assert list(parse(line).effective) == [name.casefold()]
+
+
+# --- beside Postfix ---------------------------------------------------------------------------------------------------
+
+SCENARIO: t.Final = Path(__file__).parents[3] / "molecule" / "mail_aliases"
+
+
+def test_aliases_are_read_as_postalias_lists_them() -> None:
+    """The listing is what the scenario sees postalias make of the file, on Debian 12 and 13."""
+    found = parse((SCENARIO / "torture.aliases").read_text())
+    listed = dict(line.split(":\t", 1) for line in (SCENARIO / "torture.listing").read_text().splitlines())
+    assert {name: alias.destinations for name, alias in found.effective.items()} == {
+        name: destinations(value) for name, value in listed.items()
+    }
+    assert [line for line, _flaw in found.flaws] == [28, 29, 30, 31, 32, 34]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import string
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _judgement as judgement
@@ -321,16 +322,26 @@ def test_an_expired_certificate_under_dane_ta_is_a_mismatch() -> None:
 
 def test_failed_look_ups_are_bogus_or_unreachable_and_never_absent() -> None:
     place = Place(HOST, 25, Starttls.SMTP, SECURE)
-    for bogus, verdict, cause in (
-        (True, Verdict.BOGUS, "_25._tcp.mx.example TLSA does not validate, so senders keep the mail: why"),
-        (False, Verdict.UNREACHABLE, "the DNS does not answer _25._tcp.mx.example TLSA, so senders keep the mail: why"),
+    keep = "so senders keep the mail: why. To mend: "
+    for bogus, denial, verdict, cause in (
+        (True, False, Verdict.BOGUS, f"{OWNER} TLSA does not validate, {keep}"),
+        (True, True, Verdict.BOGUS, f"the proof that there is no {OWNER} TLSA does not validate, {keep}"),
+        (
+            False,
+            False,
+            Verdict.UNREACHABLE,
+            f"the DNS does not answer {OWNER} TLSA, though it answers for the host, {keep}",
+        ),
     ):
-        failure = Failure(f"{OWNER} TLSA", "why", bogus)
+        failure = Failure(f"{OWNER} TLSA", "why", bogus, denial)
         (row,) = judge_failure(place, ADDRESSES, TlsaSet(OWNER, HOST, failure=failure))
         assert row.verdict is verdict
-        assert row.reason.startswith(f"{cause}. To mend: ")
+        assert row.reason.startswith(cause)
         (row,) = judge_failure(place, Addresses(HOST, failures=(failure,)), TlsaSet(OWNER, HOST))
         assert row.verdict is verdict
+    (row,) = judge_failure(place, Addresses(HOST, failures=(Failure(f"{HOST} A", "why", bogus=False),)), None)
+    assert (row.verdict, row.cause) == (Verdict.UNREACHABLE, "lookup_failed")
+    assert row.reason.startswith("the DNS does not answer mx.example A, so senders keep the mail: why. To mend: ")
 
 
 def test_a_host_without_address_is_unreachable() -> None:
@@ -389,6 +400,13 @@ def test_section_8_is_judged_beside_the_verdict() -> None:
             ),
         ),
         (
+            {"tlsa": TlsaSet(OWNER, HOST, (RIGHT,), hidden_below="_tcp.mx.example")},
+            (
+                "_tcp.mx.example is said not to exist, or not answered, though _25._tcp.mx.example is below it, so "
+                "that resolvers which minimise names (RFC 9156) find no record; the zone's name servers must be mended"
+            ),
+        ),
+        (
             {"tlsa": TlsaSet(OWNER, HOST, unsigned=(RIGHT,))},
             "1 TLSA records at _25._tcp.mx.example count as none, because they are not signed",
         ),
@@ -416,3 +434,9 @@ def test_the_worst_verdict_is_one_at_which_mail_waits() -> None:
     assert worst(SEVERITY) is Verdict.MISMATCH
     assert worst([Verdict.UNKNOWN, Verdict.NO_STARTTLS]) is Verdict.NO_STARTTLS
     assert judgement.__all__
+
+
+def test_the_guide_lists_every_cause_with_its_verdict() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "verify.md").read_text("utf-8")
+    for cause in Cause:
+        assert f"| `{cause.word}` | `{cause.verdict.value}` |" in guide

@@ -108,7 +108,17 @@ def test_bogus_is_what_is_there_only_without_validation() -> None:
 
     with pytest.raises(LookupFailed, match=r"DNSSEC validation of _25._tcp.mx1.example.org TLSA failed") as caught:
         lookup(respond)
-    assert caught.value.bogus
+    assert (caught.value.bogus, caught.value.denial) == (True, False)
+
+
+def test_a_denial_that_does_not_validate_is_told_from_records_that_do_not() -> None:
+    def respond(query: Message) -> Reply:
+        unchecked = query.flags & dns.flags.CD
+        return reply(query, authority=(SOA,), flags=INSECURE) if unchecked else reply(query, rcode="SERVFAIL")
+
+    with pytest.raises(LookupFailed, match=r"DNSSEC validation of the denial of .* TLSA failed") as caught:
+        lookup(respond)
+    assert (caught.value.bogus, caught.value.denial) == (True, True)
 
 
 def test_a_resolver_that_was_only_slow_is_asked_again() -> None:

@@ -82,7 +82,8 @@ def test_all_is_well(both_keys: int) -> None:
     report = look(dns, targets=[HostTarget("mx.example", both_keys, Starttls.SMTP)] * 2)
     assert report.verified
     assert len(report.endpoints) == 2
-    assert dns.asked == [". NS", "mx.example A", "mx.example AAAA", f"_{both_keys}._tcp.mx.example TLSA"]
+    owner = f"_{both_keys}._tcp.mx.example"
+    assert dns.asked == [". NS", "mx.example A", "mx.example AAAA", f"{owner} TLSA", "_tcp.mx.example A"]
 
 
 def test_one_address_of_a_host_can_be_asked_for(both_keys: int) -> None:
@@ -197,6 +198,14 @@ def test_a_resolver_elsewhere_can_be_trusted_by_decision(on_port_25: list[Endpoi
 def test_nothing_is_believed_from_a_resolver_that_does_not_validate() -> None:
     report = look(DictionaryDns(ZONE, validates=False), ["d.example"])
     assert report.endpoints[0].reason.startswith("the resolver 127.0.0.1 does not validate: ")
+
+
+def test_a_resolver_that_says_ad_only_to_those_who_ask_for_signatures_is_one_that_validates(
+    on_port_25: list[Endpoint],
+) -> None:
+    dns = DictionaryDns(ZONE, validates_without_signatures=False)
+    assert look(dns, ["e.example"]).verified
+    assert (dns.signatures, len(on_port_25)) == ([False, True], 1)
 
 
 def test_a_lack_of_this_host_ends_the_look(monkeypatch: pytest.MonkeyPatch) -> None:

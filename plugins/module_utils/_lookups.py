@@ -1,0 +1,125 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Many questions to one resolver at once, in the running event loop: one socket, no threads.
+
+A thread for each question that waits costs more processor time than the question (the interpreter's lock goes from
+hand to hand). What a datagram cannot carry is asked again by TCP, in a thread; that is rare.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ._deps import importing
+
+with importing():
+    import dns.exception
+    import dns.message
+
+from ._errors import LookupFailed
+from ._exchange import UDP_ATTEMPTS, exchange, read_datagram
+
+if t.TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from ._resolver import Answer, Resolver
+
+    Lookup = Callable[[str, str], Awaitable[Answer]]
+
+__all__ = ["lookups_of"]
+
+_AT_ONCE: t.Final = 96
+"""Questions under way: enough to hide the time of recursion, few enough for the buffer of any resolver's socket."""
+
+
+@asynccontextmanager
+async def lookups_of(resolver: Resolver) -> AsyncIterator[Lookup]:
+    """Give the asynchronous form of ``resolver.lookup``, which raises the same.
+
+    All questions leave from one port, connected to the resolver's, so that nothing else can answer. An id and the
+    question must match besides; on the way to a resolver that is trusted nobody can guess at them.
+    """
+    transport, questions = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: _Questions(resolver), remote_addr=(resolver.address, resolver.port)
+    )
+    try:
+        yield questions.lookup
+    finally:
+        transport.close()
+
+
+class _Questions(asyncio.DatagramProtocol):
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = t.cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        del addr  # the socket is connected
+        waiting = self._waiting.get(int.from_bytes(data[:2], "big"))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(data)
+
+    def error_received(self, exc: Exception) -> None:
+        """A port where nobody listens: the resolver may be starting again, so the attempts go on."""
+
+    async def lookup(self, name: str, rdtype: str) -> Answer:
+        """See :meth:`Resolver.lookup`."""
+        steps = self._resolver.steps(name, rdtype)
+        query = next(steps)
+        while True:
+            try:
+                response = await self._ask(query)
+            except LookupFailed as error:
+                follow: t.Callable[[], dns.message.Message] = partial(steps.throw, error)
+            else:
+                follow = partial(steps.send, response)
+            try:
+                query = follow()
+            except StopIteration as done:
+                return t.cast("Answer", done.value)
+
+    async def _ask(self, query: dns.message.Message) -> dns.message.Message:
+        resolver = self._resolver
+        async with self._slots:
+            for _attempt in range(UDP_ATTEMPTS):
+                datagram = await self._datagram(query, resolver.timeout / UDP_ATTEMPTS)
+                if datagram is not None:
+                    return await self._read(datagram, query)
+        raise LookupFailed(f"No answer in time from the name server {resolver.address}")
+
+    async def _datagram(self, query: dns.message.Message, seconds: float) -> bytes | None:
+        """Send once and wait. The id may change: two questions under way must not share one."""
+        while query.id in self._waiting:
+            query.id = (query.id + 1) & 0xFFFF
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[query.id] = answer
+        self._transport.sendto(query.to_wire())
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[query.id]
+
+    async def _read(self, datagram: bytes, query: dns.message.Message) -> dns.message.Message:
+        resolver = self._resolver
+        try:
+            answer = read_datagram(datagram, query)
+        except (dns.exception.DNSException, ValueError) as error:
+            msg = f"Malformed answer from the name server {resolver.address}: {type(error).__name__}: {error}"
+            raise LookupFailed(msg) from error
+        if answer is not None:
+            return answer
+        return await asyncio.to_thread(exchange, query, resolver.address, resolver.port, resolver.timeout, tcp=True)
