@@ -360,6 +360,22 @@ def test_two_keys_of_one_algorithm_are_refused(home: Home, chains: Path, tmp_pat
         home.apply(chain_files=(f"{chains}/ecdsa.pem", str(other)))
 
 
+def test_a_ca_file_that_smtpd_could_not_load_is_refused(home: Home, chains: Path, tmp_path: Path) -> None:
+    assert home.apply(ca_file=str(chains / "ecdsa.pem")).plan.assignments["smtpd_tls_CAfile"] == f"{chains}/ecdsa.pem"
+    before = home.files()
+    empty = tmp_path / "empty.pem"
+    empty.write_text("# no certificate\n")
+    for dry_run in (True, False):
+        with pytest.raises(InvalidCertificate, match=re.escape(f"ca_file: {empty}: ")):
+            home.apply(dry_run=dry_run, ca_file=str(empty))
+    missing = str(tmp_path / "missing.pem")
+    with pytest.raises(InvalidCertificate, match=re.escape(f"ca_file: {missing}: No such file or directory")):
+        home.apply(ca_file=missing)
+    foreseen = home.apply(dry_run=True, ca_file=missing)
+    assert (missing, "warning") in [(finding.setting, finding.severity) for finding in foreseen.findings]
+    assert home.files() == before
+
+
 # --- a kill at every step ---
 
 
