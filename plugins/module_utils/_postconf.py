@@ -192,7 +192,9 @@ def _read(directory: str) -> PostfixState:
         directory=directory,
         explicit=parse_parameters(_output("postconf", "-c", directory, "-n")),
         effective=parse_parameters(_output("postconf", "-c", directory, "-x", "-C", "builtin")),
-        services=parse_services(_output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P")),
+        services=parse_services(
+            _output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P", "-x")
+        ),
     )
 
 

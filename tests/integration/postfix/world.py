@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import tarfile
 import time
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ansible.module_utils
 
-from lab import images, podman
+from lab import images, machine, podman
 from lab.judge import Delivery, Message, first_outcome
 from lab.topology import Flavour, Suite
 
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
-NETWORK: Final = "dane-postfix-test"
-SUBNET: Final = "10.53.252.0/24"
-PEER_ADDRESS: Final = "10.53.252.25"
+# Beside the lab of the same number, and beside those of other numbers.
+NUMBER: Final = int(os.environ.get("LAB_ID", "0"))
+NETWORK: Final = f"dane-postfix{NUMBER}"
+SUBNET: Final = f"10.54.{NUMBER}.0/24"
+PEER_ADDRESS: Final = f"10.54.{NUMBER}.25"
 MODULE: Final = "ansible_collections.mailsec.dane.plugins.modules.postfix_dane"
 PEER: Final = f"{NETWORK}-peer"
 
@@ -254,6 +257,7 @@ def _source_only(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 @contextlib.contextmanager
 def postfix_world() -> Iterator[dict[Suite, MailHost]]:
     """Raise the three containers, and remove them afterwards."""
+    machine.prepare()
     images.ensure([(Flavour.SERVICE, Suite.TRIXIE), (Flavour.MANAGED, Suite.TRIXIE), (Flavour.MANAGED, Suite.BOOKWORM)])
     hosts = {suite: MailHost(f"{NETWORK}-{suite}", suite) for suite in (Suite.BOOKWORM, Suite.TRIXIE)}
     _remove()

@@ -78,7 +78,7 @@ def test_a_run_reads_once_writes_once_checks_and_reloads(home: Home) -> None:
     assert home.main_cf.startswith(MAIN)
     assert "smtp_tls_security_level = dane" in home.main_cf
     calls = home.postfix.calls()
-    assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P -x"]
     assert len([call for call in calls if call.startswith("postconf -e ")]) == 1
     assert [call for call in calls if call.startswith("postfix ")] == [
         "postfix check",
@@ -95,7 +95,7 @@ def test_a_second_run_only_reads(home: Home) -> None:
     change = home.apply()
     assert not change.changed
     assert not change.reloaded
-    assert home.postfix.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert home.postfix.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P -x"]
     assert home.files() == before
 
 
