@@ -138,12 +138,15 @@ class PostfixInstance:
         with tempfile.TemporaryDirectory(prefix="postfix-dane-") as scratch:
             for name in ("main.cf", "master.cf"):
                 shutil.copyfile(self._directory / name, Path(scratch, name))
-            before = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            copy = Path(scratch, "main.cf")
+            _settle(copy)
+            before = _explicit(scratch)
             if plan.removals:
                 _output("postconf", "-c", scratch, "-X", *plan.removals)
             if plan.assignments:
                 _output("postconf", "-c", scratch, "-e", *(f"{k}={v}" for k, v in plan.assignments.items()))
-            after = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            _settle(copy)
+            after = _explicit(scratch)
             expected = {name: value for name, value in before.items() if name not in plan.removals}
             expected.update(plan.assignments)
             if after != expected:
@@ -152,7 +155,7 @@ class PostfixInstance:
                 raise PostfixError(msg)
             if check:
                 _output("postfix", "-c", scratch, "check")
-            return Path(scratch, "main.cf").read_bytes()
+            return copy.read_bytes()
 
     def install(self, before: bytes, after: bytes) -> None:
         """Put a checked main.cf in place of the one that it was made from, and note that a reload is owed."""
@@ -190,12 +193,26 @@ class PostfixInstance:
 def _read(directory: str) -> PostfixState:
     return PostfixState(
         directory=directory,
-        explicit=parse_parameters(_output("postconf", "-c", directory, "-n")),
+        explicit=_explicit(directory),
         effective=parse_parameters(_output("postconf", "-c", directory, "-x", "-C", "builtin")),
         services=parse_services(
             _output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P", "-x")
         ),
     )
+
+
+def _explicit(directory: str) -> dict[str, str]:
+    """Return what main.cf sets."""
+    parameters = parse_parameters(_output("postconf", "-c", directory, "-n"))
+    # Owed to -c, and not listed when main.cf changed within the last second.
+    parameters.pop("config_directory", None)
+    return parameters
+
+
+def _settle(copy: Path) -> None:
+    """Date a copy back: Postfix's programs wait over a main.cf of the last second, lest somebody still writes it."""
+    hour = copy.stat().st_mtime - 3600
+    os.utime(copy, (hour, hour))
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
