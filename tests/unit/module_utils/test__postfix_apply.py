@@ -114,6 +114,12 @@ def test_the_owner_and_mode_of_main_cf_are_kept(home: Home) -> None:
     assert (home.directory / "main.cf").stat().st_mode & 0o777 == 0o640
 
 
+def test_what_postconf_lists_at_times_is_no_difference(home: Home) -> None:
+    home.postfix.faults.add("names-directory")
+    assert home.apply(log_level=2).changed
+    assert "config_directory" not in home.main_cf
+
+
 def test_a_symbolic_link_stays_one(home: Home) -> None:
     real = home.directory.parent / "real.cf"
     (home.directory / "main.cf").rename(real)
