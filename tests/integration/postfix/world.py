@@ -220,9 +220,7 @@ class MailHost:
 
     def module(self, *, check: bool = False, **options: Any) -> Outcome:  # noqa: ANN401  # any option
         """Run the module."""
-        output = self._module(
-            "", {**options, "_ansible_check_mode": check}, f"; {SETTLE}; {LOOK.format('/etc/postfix')}"
-        )
+        output = self._module("", {**options, "_ansible_check_mode": check}, f"; {LOOK.format('/etc/postfix')}")
         said, tree, explicit = output.split("\n--\n")
         return Outcome(json.loads(said.strip().splitlines()[-1]), _digests(tree), _settings(explicit))
 
@@ -231,7 +229,7 @@ class MailHost:
         return not self._module(f"timeout --signal=KILL {seconds:.3f}", options).strip()
 
     def _module(self, prefix: str, options: dict[str, Any], then: str = "") -> str:
-        command = f"cd /opt/module && cat > args.json && {prefix} python3 -m {MODULE} args.json || true{then}"
+        command = f"cd /opt/module && cat > args.json && {prefix} python3 -m {MODULE} args.json || true; {SETTLE}{then}"
         arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
         return podman.execute(self.name, ["bash", "-c", command], stdin=arguments)
 
