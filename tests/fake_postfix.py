@@ -24,7 +24,8 @@ Answer = tuple[int, str, str]
 class FakePostfix:
     """Takes the place of the adapter's `_run`.
 
-    ``faults`` holds what goes wrong: ``check-fails``, ``reload-kills``, ``stopped``, ``edits-more``.
+    ``faults`` holds what goes wrong: ``check-fails``, ``reload-kills``, ``stopped``, ``edits-more``, and
+    ``names-directory``: -n lists config_directory every other time, as real ones do with main.cf of another age.
     ``victim`` is a main.cf that somebody else edits while ours is made.
     """
 
@@ -65,10 +66,13 @@ class FakePostfix:
                 _edit(self.victim, [], {"biff": "no"})
         elif "-X" in rest:
             _edit(directory / "main.cf", rest[1:], {})
+        elif "-P" in rest:
+            return 0, "", ""
         elif "-x" in rest:
             return 0, _settings({**self.defaults, **main}), ""
         elif "-n" in rest:
-            return 0, _settings(main), ""
+            listed = "names-directory" in self.faults and self.log.count("postconf -n") % 2
+            return 0, _settings({**main, "config_directory": str(directory)} if listed else main), ""
         elif "-M" in rest:
             return 0, (directory / "master.cf").read_text(), ""
         return 0, "", ""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import typing as t
 from dataclasses import dataclass
@@ -22,6 +21,10 @@ from pathlib import Path
 
 from ._errors import PostfixError, PostfixMissing
 from ._postfix import parse_parameters, split_list
+from ._programs import run_program, said
+
+if t.TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["SUFFIXES", "AliasSettings", "Table", "Verdict", "in_table", "judge", "read_settings", "rebuild", "tables"]
 
@@ -37,7 +40,6 @@ SUFFIXES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 
 # postalias adds these by itself; they change with each build, or with the host's name.
 _OWN_KEYS: t.Final = ("YP_LAST_MODIFIED:", "YP_MASTER_NAME:", "@:")
-_TIMEOUT: t.Final = 120.0
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _PARAMETERS: t.Final = (
     "alias_database",
@@ -134,8 +136,8 @@ def read_settings() -> AliasSettings:
 def in_table(key: str, table: Table) -> str | None:
     """The value of a key, as ``postmap -q`` finds it; None where it is not there. Raises PostfixError."""
     done = _run("postmap", "-q", key, str(table))
-    if done.returncode != 0 and done.stderr.strip():
-        msg = f"{table} cannot be asked for {key}: {done.stderr.strip().splitlines()[-1]}"
+    if done.returncode != 0 and (complaint := said(done)):
+        msg = f"{table} cannot be asked for {key}: {complaint.splitlines()[-1]}"
         raise PostfixError(msg)
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
@@ -149,7 +151,7 @@ def judge(table: Table, text: bytes) -> Verdict:
         scratch = Table(table.type, str(Path(directory, "aliases")))
         Path(scratch.name).write_bytes(text)
         done = _run("postalias", str(scratch))
-        complaints = tuple(line.replace(scratch.name, table.name) for line in done.stderr.splitlines() if line)
+        complaints = tuple(line.replace(scratch.name, table.name) for line in said(done).splitlines() if line)
         if done.returncode != 0:
             msg = f"Postfix cannot build {table}: {'; '.join(complaints)}"
             raise PostfixError(msg)
@@ -182,14 +184,14 @@ def rebuild() -> None:
     """Run newaliases. Raises PostfixError with what it said."""
     done = _run("newaliases")
     if done.returncode != 0:
-        msg = f"newaliases failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        msg = f"newaliases failed: {said(done) or f'exit status {done.returncode}'}"
         raise PostfixError(msg)
 
 
 def _output(*command: str) -> str:
     done = _run(*command)
     if done.returncode != 0:
-        msg = f"{' '.join(command[:3])} failed: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        msg = f"{' '.join(command[:3])} failed: {said(done) or f'exit status {done.returncode}'}"
         raise PostfixError(msg)
     return done.stdout
 
@@ -203,22 +205,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
             "first, or install the Debian package postfix"
         )
         raise PostfixMissing(msg)
-    try:
-        return subprocess.run(
-            command,
-            env={"PATH": path, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-    except FileNotFoundError as exc:
-        msg = (
-            f"There is no {command[0]} on this host, though Postfix is installed; reinstall the Debian package postfix"
-        )
-        raise PostfixError(msg) from exc
-    except subprocess.TimeoutExpired as exc:
-        msg = f"{' '.join(command[:3])} did not end within {_TIMEOUT:.0f} s"
-        raise PostfixError(msg) from exc
+    missing = PostfixError(
+        f"There is no {command[0]} on this host, though Postfix is installed; reinstall the Debian package postfix"
+    )
+    return run_program(*command, path=path, missing=missing, overdue=PostfixError)

@@ -16,7 +16,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 import typing as t
 from pathlib import Path
@@ -24,8 +23,10 @@ from pathlib import Path
 from ._errors import InvalidInput, PostfixError, PostfixMissing
 from ._postfix import PostfixState, parse_parameters, parse_services
 from ._postfix_lookup import DUMPABLE_TABLES, Table
+from ._programs import run_program, said
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from ._postfix_settings import Plan
@@ -35,46 +36,22 @@ __all__ = ["SEARCH_PATH", "PostfixInstance", "instance_directory", "replace_file
 # A reload that a killed run owes: written before main.cf changes, removed after the reload.
 _PENDING: t.Final = ".dane-reload-pending"
 
-_TIMEOUT: t.Final = 120.0
-
 # Where Debian, and Postfix installed from source, have its programs.
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of Postfix in the C locale, with nothing of our environment (MAIL_CONFIG would mislead it)."""
-    environment = {"PATH": SEARCH_PATH, "LC_ALL": "C"}
-    program = shutil.which(command[0], path=SEARCH_PATH)
-    if program is None:
-        msg = f"There is no {command[0]} on this host; install the Debian package postfix first"
-        raise PostfixMissing(msg)
-    try:
-        return subprocess.run(
-            (program, *command[1:]),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-    except subprocess.TimeoutExpired:
-        msg = f"{' '.join(command)} did not end within {_TIMEOUT:.0f} seconds"
-        raise PostfixError(msg) from None
+    """Run a program of Postfix, with nothing of our environment (MAIL_CONFIG would mislead it)."""
+    missing = PostfixMissing(f"There is no {command[0]} on this host; install the Debian package postfix first")
+    return run_program(*command, path=SEARCH_PATH, missing=missing, overdue=PostfixError)
 
 
 def _output(*command: str) -> str:
     done = _run(*command)
     if done.returncode != 0:
-        msg = f"{' '.join(command[:4])} failed: {_said(done) or f'exit status {done.returncode}'}"
+        msg = f"{' '.join(command[:4])} failed: {said(done) or f'exit status {done.returncode}'}"
         raise PostfixError(msg)
     return done.stdout
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """What a program wrote to standard error, fit to be shown."""
-    return done.stderr.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
 
 
 def instance_directory(name: str) -> str:
@@ -136,7 +113,7 @@ class PostfixInstance:
             return Table()
         done = _run("postmap", "-c", str(self._directory), "-s", bare)
         if done.returncode != 0:
-            return Table(problem=_said(done).rpartition("\n")[2] or f"postmap ended with status {done.returncode}")
+            return Table(problem=said(done).rpartition("\n")[2] or f"postmap ended with status {done.returncode}")
         entries: dict[str, str] = {}
         for line in done.stdout.splitlines():
             key, _unused, value = line.partition("\t")
@@ -146,8 +123,8 @@ class PostfixInstance:
     def contains(self, table: str, key: str) -> bool:
         """Whether a lookup table has ``key``. Raises PostfixError when the table cannot be asked."""
         done = _run("postmap", "-c", str(self._directory), "-q", key, table)
-        if done.returncode != 0 and (said := _said(done)):
-            msg = f"postmap -q {key} {table} failed: {said}"
+        if done.returncode != 0 and (complaint := said(done)):
+            msg = f"postmap -q {key} {table} failed: {complaint}"
             raise PostfixError(msg)
         return done.returncode == 0
 
@@ -161,12 +138,15 @@ class PostfixInstance:
         with tempfile.TemporaryDirectory(prefix="postfix-dane-") as scratch:
             for name in ("main.cf", "master.cf"):
                 shutil.copyfile(self._directory / name, Path(scratch, name))
-            before = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            copy = Path(scratch, "main.cf")
+            _settle(copy)
+            before = _explicit(scratch)
             if plan.removals:
                 _output("postconf", "-c", scratch, "-X", *plan.removals)
             if plan.assignments:
                 _output("postconf", "-c", scratch, "-e", *(f"{k}={v}" for k, v in plan.assignments.items()))
-            after = parse_parameters(_output("postconf", "-c", scratch, "-n"))
+            _settle(copy)
+            after = _explicit(scratch)
             expected = {name: value for name, value in before.items() if name not in plan.removals}
             expected.update(plan.assignments)
             if after != expected:
@@ -175,7 +155,7 @@ class PostfixInstance:
                 raise PostfixError(msg)
             if check:
                 _output("postfix", "-c", scratch, "check")
-            return Path(scratch, "main.cf").read_bytes()
+            return copy.read_bytes()
 
     def install(self, before: bytes, after: bytes) -> None:
         """Put a checked main.cf in place of the one that it was made from, and note that a reload is owed."""
@@ -213,10 +193,26 @@ class PostfixInstance:
 def _read(directory: str) -> PostfixState:
     return PostfixState(
         directory=directory,
-        explicit=parse_parameters(_output("postconf", "-c", directory, "-n")),
+        explicit=_explicit(directory),
         effective=parse_parameters(_output("postconf", "-c", directory, "-x", "-C", "builtin")),
-        services=parse_services(_output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P")),
+        services=parse_services(
+            _output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P", "-x")
+        ),
     )
+
+
+def _explicit(directory: str) -> dict[str, str]:
+    """Return what main.cf sets."""
+    parameters = parse_parameters(_output("postconf", "-c", directory, "-n"))
+    # Owed to -c, and not listed when main.cf changed within the last second.
+    parameters.pop("config_directory", None)
+    return parameters
+
+
+def _settle(copy: Path) -> None:
+    """Date a copy back: Postfix's programs wait over a main.cf of the last second, lest somebody still writes it."""
+    hour = copy.stat().st_mtime - 3600
+    os.utime(copy, (hour, hour))
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:

@@ -8,7 +8,8 @@
 
 ``postconf`` is the authority on the syntax of main.cf and master.cf; nothing here parses those files. What is parsed
 is the output of ``postconf -n`` (what main.cf sets), ``postconf -x -C builtin`` (what is in force, every parameter that
-this version knows), ``postconf -M`` (services) and ``postconf -P`` (their ``-o`` overrides).
+this version knows), ``postconf -M`` (services) and ``postconf -P -x`` (their ``-o``
+overrides, expanded).
 """
 
 from __future__ import annotations

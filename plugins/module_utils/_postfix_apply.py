@@ -77,6 +77,7 @@ def apply(request: Request, *, today: dt.date, dry_run: bool) -> Change:
         state = postfix.read()
         check_version(state)
         wishes, findings = _chain_files(request.wishes, dry_run=dry_run)
+        findings += _ca_file(wishes.ca_file, dry_run=dry_run)
         table = Path(request.policy_file or Path(directory, "dane_policy"))
         wishes = _policy_map(
             replace(wishes, destinations=_missing(postfix, state, wishes.destinations)), request, table
@@ -220,6 +221,20 @@ def _chain_files(wishes: Wishes, *, dry_run: bool) -> tuple[Wishes, tuple[Findin
     algorithms = {path: _check_chain_file(path) for path in present}
     findings += chain_findings(algorithms, {path: Path(path).stat().st_mode for path in present})
     return replace(wishes, chain_files=tuple(dict.fromkeys(paths))), tuple(findings)
+
+
+def _ca_file(path: str | None, *, dry_run: bool) -> tuple[Finding, ...]:
+    """Check the CA file as smtpd would load it; with one that it cannot load it offers no STARTTLS at all."""
+    if path is None:
+        return ()
+    if dry_run and not Path(path).exists():
+        return (Finding(path, "warning", "There is no such file yet.", "A real run needs it; put it there first."),)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except (ssl.SSLError, OSError) as error:
+        msg = f"ca_file: {path}: {getattr(error, 'reason', None) or error.strerror or error}; nothing was changed"
+        raise InvalidCertificate(msg) from None
+    return ()
 
 
 def _check_chain_file(path: str) -> str:

@@ -168,6 +168,13 @@ def _overrides(service: Service, severity: Severity, *, levels: tuple[str, ...])
             f"Make it {' or '.join(levels)} in master.cf.",
         )
     for parameter, value in service.overrides:
+        if parameter in _DISCARD and "starttls" in split_list(value.lower()):
+            yield Finding(
+                service.setting(parameter),
+                severity,
+                f"Port {service.port} hides STARTTLS from every client, so whoever relies on TLSA records stays away.",
+                "Take `starttls` out of the list in master.cf.",
+            )
         if parameter in _KEY_OVERRIDES:
             yield Finding(
                 service.setting(parameter),

@@ -29,6 +29,9 @@ _CLIENT_OVERRIDES: t.Final = {
     "smtp_host_lookup": ("dns", "dns, native", "dns,native"),
     "smtp_tls_dane_insecure_mx_policy": ("dane",),
     "smtp_dns_resolver_options": ("",),
+    "smtp_tls_wrappermode": ("no",),
+    "ignore_mx_lookup_error": ("no",),
+    "disable_dns_lookups": ("no",),
     "smtp_use_tls": (),
     "smtp_enforce_tls": (),
     "smtp_tls_per_site": (),
@@ -149,7 +152,7 @@ def _client(service: Service) -> Iterator[Finding]:
     # Every destination goes by `smtp`, relayed domains by `relay`; further clients are somebody's own transports.
     severity: Severity = {"smtp": "error", "relay": "warning"}.get(service.name, "notice")  # type: ignore[assignment]
     for parameter, value in service.overrides:
-        if parameter in _CLIENT_OVERRIDES and value.lower() not in _CLIENT_OVERRIDES[parameter]:
+        if _takes_dane(parameter, value.lower()):
             yield Finding(
                 service.setting(parameter),
                 severity,
@@ -163,6 +166,12 @@ def _client(service: Service) -> Iterator[Finding]:
                 f"`-o {parameter}={value}`: the transport `{service.name}` does not see the policies of main.cf.",
                 "Take the override out of master.cf, and put its entries into main.cf's table.",
             )
+
+
+def _takes_dane(parameter: str, value: str) -> bool:
+    if parameter == "smtp_discard_ehlo_keywords":
+        return "starttls" in split_list(value)
+    return parameter in _CLIENT_OVERRIDES and value not in _CLIENT_OVERRIDES[parameter]
 
 
 def _reports(state: PostfixState) -> Iterator[Finding]:
@@ -184,9 +193,9 @@ def _crash(state: PostfixState) -> Iterator[Finding]:
         return
     yield Finding(
         "mail_version",
-        "notice",
+        "warning",
         f"Postfix {state.version} lacks the fix of 2026-05-31: a TLSA record of three octets, which a hostile "
-        f"destination can publish, ends the SMTP client process. New processes serve the other destinations.",
+        f"destination can publish, ends the SMTP client process, again at each attempt to deliver there.",
         "Upgrade to Postfix 3.10.13 or later (Debian 13); until then, give a destination that does so "
         "a policies entry with level `encrypt`.",
     )

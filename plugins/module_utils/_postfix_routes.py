@@ -78,29 +78,34 @@ def _relay(setting: str, nexthop: str, level: str) -> Finding:
 
 
 def _filters(state: PostfixState) -> Iterator[Finding]:
-    """Content filters take mail and hand it back; the way to them must not demand DANE."""
-    content_filter = state.value("content_filter")
-    if not content_filter:
-        return
-    transport = content_filter.partition(":")[0]
-    service = state.named(transport, "unix")
-    if service is None or service.command != "smtp":
-        return
-    level = service.override("smtp_tls_security_level")
-    if level is None and state.value("smtp_tls_security_level") == "dane-only":
-        yield Finding(
-            "content_filter",
-            "error",
-            f"The filter is reached by smtp(8) through `{transport}`, and at level dane-only no mail would reach it.",
-            f"Give {transport} in master.cf `-o smtp_tls_security_level=none`.",
-        )
-    elif level is None and transport == "smtp":
-        yield Finding(
-            "content_filter",
-            "notice",
-            "The filter is reached by the transport `smtp`, as all outgoing mail is.",
-            "A transport of its own with `-o smtp_tls_security_level=none` saves a lookup for each message.",
-        )
+    """Content filters take mail and hand it back; the way to them must not demand DANE.
+
+    They are named in main.cf, or in master.cf for the mail of one service.
+    """
+    named = {"content_filter": state.value("content_filter")}
+    for service in state.services:
+        named[service.setting("content_filter")] = service.override("content_filter") or ""
+    for setting, content_filter in named.items():
+        transport = content_filter.partition(":")[0]
+        client = state.named(transport, "unix")
+        if client is None or client.command != "smtp":
+            continue
+        level = client.override("smtp_tls_security_level") or state.value("smtp_tls_security_level")
+        if level == "dane-only":
+            yield Finding(
+                setting,
+                "error",
+                f"The filter is reached by smtp(8) through `{transport}`, and at level dane-only no mail would "
+                f"reach it.",
+                f"Give {transport} in master.cf `-o smtp_tls_security_level=none`.",
+            )
+        elif level == "dane" and transport == "smtp":
+            yield Finding(
+                setting,
+                "notice",
+                "The filter is reached by the transport `smtp`, as all outgoing mail is.",
+                "A transport of its own with `-o smtp_tls_security_level=none` saves a lookup for each message.",
+            )
 
 
 def _lmtp_sockets(state: PostfixState) -> Iterator[Finding]:

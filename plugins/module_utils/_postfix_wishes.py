@@ -64,6 +64,8 @@ class Wishes:
             _check_path("chain_files", path)
         if self.ca_file is not None:
             _check_path("ca_file", self.ca_file)
+        if self.own_policy_map:
+            _check_path("policy_file", self.own_policy_map.removeprefix("texthash:"))
         if self.hostname is not None:
             _check_name("hostname", self.hostname, "fully qualified host name, such as mx1.example.org")
         for domain in self.destinations:

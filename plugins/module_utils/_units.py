@@ -9,17 +9,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import typing as t
 
 from ._errors import StoreError
+from ._programs import run_program, said
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable
 
 __all__ = ["reload_units", "running_units"]
-
-_TIMEOUT: t.Final = 120.0
 
 
 def running_units(units: Iterable[str]) -> tuple[str, ...]:
@@ -36,27 +35,15 @@ def reload_units(units: Iterable[str]) -> None:
     for unit in running_units(units):
         done = _systemctl("try-reload-or-restart", unit)
         if done.returncode != 0:
-            failures.append(f"{unit}: {(done.stderr or done.stdout).strip() or f'exit status {done.returncode}'}")
+            failures.append(f"{unit}: {said(done) or f'exit status {done.returncode}'}")
     if failures:
         msg = f"A service could not be reloaded. {'; '.join(failures)}"
         raise StoreError(msg)
 
 
 def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ("systemctl", *arguments),
-            env={"PATH": f"{os.environ.get('PATH', '')}:/usr/bin:/bin", "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except FileNotFoundError as exc:
-        msg = "There is no systemctl on this host; give no units to reload, and reload the services yourself"
-        raise StoreError(msg) from exc
-    except subprocess.TimeoutExpired as exc:
-        msg = f"systemctl {' '.join(arguments)} did not end within {_TIMEOUT:.0f} s"
-        raise StoreError(msg) from exc
+    missing = StoreError(
+        "There is no systemctl on this host; give no units to reload, and reload the services yourself"
+    )
+    path = f"{os.environ.get('PATH', '')}:/usr/bin:/bin"
+    return run_program("systemctl", *arguments, path=path, missing=missing, overdue=StoreError)

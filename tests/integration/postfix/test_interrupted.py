@@ -34,20 +34,26 @@ OTHER: Final[dict[str, Any]] = {
 
 def _judge(host: MailHost, allowed: list[dict[str, str]]) -> None:
     main_cf = host.explicit()
-    assert main_cf in allowed
+    differences = [sorted(main_cf.items() ^ settings.items()) for settings in allowed]
+    assert [] in differences, differences
     host.run("postfix check && postconf -c /etc/postfix >/dev/null")
     if "smtp_tls_policy_maps" in main_cf:
         host.run("postmap -q other.example texthash:/etc/postfix/dane_policy")
 
 
-@pytest.mark.parametrize("suite", [Suite.TRIXIE])
+def _complete(host: MailHost, options: dict[str, Any]) -> None:
+    outcome = host.module(**options)
+    assert not outcome.failed, outcome.message
+
+
+@pytest.mark.parametrize("suite", [Suite.BOOKWORM, Suite.TRIXIE])
 def test_kills_at_random(mail_hosts: dict[Suite, MailHost], suite: Suite) -> None:
     host = mail_hosts[suite]
     host.reset()
-    host.module(**OTHER)
+    _complete(host, OTHER)
     other = host.explicit()
     started = time.monotonic()
-    host.module(**ONE)
+    _complete(host, ONE)
     duration = time.monotonic() - started
     one = host.explicit()
     assert one != other
@@ -57,7 +63,7 @@ def test_kills_at_random(mail_hosts: dict[Suite, MailHost], suite: Suite) -> Non
         options, wanted = (OTHER, other) if count % 2 == 0 else (ONE, one)
         killed += host.module_killed(moments.uniform(0, duration), **options)
         _judge(host, [one, other])
-        host.module(**options)
+        _complete(host, options)
         assert host.explicit() == wanted
     assert killed > KILLS / 4, f"only {killed} of {KILLS} runs were still at work when they were to be killed"
     assert not host.module(**ONE).changed

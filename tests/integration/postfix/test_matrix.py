@@ -82,7 +82,9 @@ smtp_tls_loglevel=0
 smtp_tls_loglevel = 2
 my_own_parameter = one, two
 smtpd_banner = $myhostname ESMTP $my_own_parameter
+my_level = dane
 EOF
+postconf -P 'smtp/unix/smtp_tls_security_level=$my_level'
 """
 
 
@@ -174,32 +176,29 @@ def _kept(before: dict[str, str], after: dict[str, str]) -> None:
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start.name)
 def test_a_start(host: MailHost, start: Start) -> None:
     host.reset(start.script, start=start.starts)
-    tree = host.tree()
+    tree, before = host.tree(), host.explicit()
     foreseen = host.module(check=True, chain_files=CHAIN_FILES, **start.options)
-    assert host.tree() == tree, "check mode changed something"
+    assert foreseen.tree == tree, "check mode changed something"
+    outcome = host.module(chain_files=CHAIN_FILES, **start.options)
     if start.refused:
-        outcome = host.module(chain_files=CHAIN_FILES, **start.options)
         assert outcome.failed
         assert start.refused in outcome.message
         assert outcome.message == foreseen.message
-        assert host.tree() == tree, "a run that refused changed something"
+        assert outcome.tree == tree, "a run that refused changed something"
         return
-    before = host.explicit()
-    outcome = host.module(chain_files=CHAIN_FILES, **start.options)
     assert not outcome.failed, outcome.message
     assert outcome.changed
     assert outcome.result == foreseen.result
-    assert outcome.settings("warning") == list(start.warnings)
+    assert outcome.warnings == list(start.warnings)
     assert outcome.result["reloaded"] is start.starts
-    _kept(before, host.explicit())
+    _kept(before, outcome.explicit)
     if not start.starts:
         host.run("postfix start >/dev/null 2>&1")
     delivery = host.send()
     assert delivery.verified, f"{delivery.tls_line}\n{delivery.judge_line}"
-    after = host.tree()
     again = host.module(chain_files=CHAIN_FILES, **start.options)
     assert not again.changed
     assert not again.result["reloaded"]
-    assert host.tree() == after
+    assert again.tree == outcome.tree
     served = host.run("openssl s_client -connect 127.0.0.1:25 -starttls smtp -brief </dev/null 2>&1 || true")
     assert "ECDSA" in served or "ecdsa" in served, served

@@ -37,7 +37,7 @@ def test_policies_come_before_a_failing_destination_and_go_again(host: MailHost)
     assert (waiting.status, waiting.dsn) == ("deferred", "4.7.5")
     policies = [{"destination": "stale.peer.example", "level": "encrypt", "comment": "stale", "until": "2000-01-31"}]
     outcome = host.module(policies=policies)
-    assert outcome.settings("warning") == ["policies/stale.peer.example"]
+    assert outcome.warnings == ["policies/stale.peer.example"]
     assert host.send("inbox@stale.peer.example").status == "sent"
     assert host.send().verified
     assert not host.module(policies=policies).changed
@@ -110,7 +110,7 @@ def test_a_collector_hears_of_handshakes_from_within_the_chroot(mail_hosts: dict
     host = mail_hosts[Suite.TRIXIE]
     host.reset(COLLECTOR)
     outcome = host.module(tlsrpt=True, tlsrpt_socket="run/tlsrpt/tlsrpt.sock")
-    assert outcome.settings("warning") == []
+    assert outcome.warnings == []
     assert host.send().verified
     report = json.loads(
         host.run(

@@ -78,7 +78,7 @@ def test_a_run_reads_once_writes_once_checks_and_reloads(home: Home) -> None:
     assert home.main_cf.startswith(MAIN)
     assert "smtp_tls_security_level = dane" in home.main_cf
     calls = home.postfix.calls()
-    assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert calls[:4] == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P -x"]
     assert len([call for call in calls if call.startswith("postconf -e ")]) == 1
     assert [call for call in calls if call.startswith("postfix ")] == [
         "postfix check",
@@ -95,7 +95,7 @@ def test_a_second_run_only_reads(home: Home) -> None:
     change = home.apply()
     assert not change.changed
     assert not change.reloaded
-    assert home.postfix.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P"]
+    assert home.postfix.calls() == ["postconf -n", "postconf -x -C builtin", "postconf -M", "postconf -P -x"]
     assert home.files() == before
 
 
@@ -112,6 +112,12 @@ def test_the_owner_and_mode_of_main_cf_are_kept(home: Home) -> None:
     (home.directory / "main.cf").chmod(0o640)
     home.apply()
     assert (home.directory / "main.cf").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_postconf_lists_at_times_is_no_difference(home: Home) -> None:
+    home.postfix.faults.add("names-directory")
+    assert home.apply(log_level=2).changed
+    assert "config_directory" not in home.main_cf
 
 
 def test_a_symbolic_link_stays_one(home: Home) -> None:
@@ -358,6 +364,22 @@ def test_two_keys_of_one_algorithm_are_refused(home: Home, chains: Path, tmp_pat
     other = make_chain(tmp_path, "other.pem", "ec")
     with pytest.raises(InvalidCertificate, match="both hold an ECDSA key"):
         home.apply(chain_files=(f"{chains}/ecdsa.pem", str(other)))
+
+
+def test_a_ca_file_that_smtpd_could_not_load_is_refused(home: Home, chains: Path, tmp_path: Path) -> None:
+    assert home.apply(ca_file=str(chains / "ecdsa.pem")).plan.assignments["smtpd_tls_CAfile"] == f"{chains}/ecdsa.pem"
+    before = home.files()
+    empty = tmp_path / "empty.pem"
+    empty.write_text("# no certificate\n")
+    for dry_run in (True, False):
+        with pytest.raises(InvalidCertificate, match=re.escape(f"ca_file: {empty}: ")):
+            home.apply(dry_run=dry_run, ca_file=str(empty))
+    missing = str(tmp_path / "missing.pem")
+    with pytest.raises(InvalidCertificate, match=re.escape(f"ca_file: {missing}: No such file or directory")):
+        home.apply(ca_file=missing)
+    foreseen = home.apply(dry_run=True, ca_file=missing)
+    assert (missing, "warning") in [(finding.setting, finding.severity) for finding in foreseen.findings]
+    assert home.files() == before
 
 
 # --- a kill at every step ---

@@ -89,6 +89,21 @@ def test_submission() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("service", "severity"), [("smtp", "error"), ("submission", "warning"), ("submissions", "warning")]
+)
+def test_starttls_hidden_on_one_port(service: str, severity: str) -> None:
+    master = MASTER + SUBMISSION + SUBMISSIONS
+    good = (
+        "submission/inet/smtpd_tls_security_level = encrypt\nsubmissions/inet/smtpd_tls_wrappermode = yes\n"
+        f"{service}/inet/smtpd_discard_ehlo_keywords"
+    )
+    assert found({}, master=master, overrides=f"{good} = dsn, ETRN") == []
+    assert found({}, master=master, overrides=f"{good} = dsn, StartTLS") == [
+        (f"{service}/inet/smtpd_discard_ehlo_keywords", severity)
+    ]
+
+
 def test_submissions() -> None:
     good = "submissions/inet/smtpd_tls_wrappermode = yes"
     assert found({}, master=MASTER + SUBMISSIONS, overrides=good, ports=(25, 465)) == []

@@ -79,6 +79,10 @@ def test_parameters_not_in_the_way(main: dict[str, str]) -> None:
         ("smtp/unix/smtp_dns_support_level = enabled", "error"),
         ("smtp/unix/smtp_host_lookup = native", "error"),
         ("smtp/unix/smtp_dns_resolver_options = res_dnsrch", "error"),
+        ("smtp/unix/ignore_mx_lookup_error = yes", "error"),
+        ("smtp/unix/disable_dns_lookups = yes", "error"),
+        ("smtp/unix/smtp_tls_wrappermode = yes", "error"),
+        ("relay/unix/smtp_discard_ehlo_keywords = dsn, STARTTLS", "warning"),
         ("smtp/unix/smtp_use_tls = no", "error"),
         ("relay/unix/smtp_tls_security_level = may", "warning"),
         ("smtp/unix/smtp_tls_policy_maps = static:may", "warning"),
@@ -95,6 +99,8 @@ def test_overrides_that_take_dane_away(override: str, severity: str) -> None:
         "smtp/unix/smtp_tls_security_level = dane-only",
         "smtp/unix/smtp_host_lookup = dns, native",
         "smtp/unix/smtp_helo_timeout = 5",
+        "smtp/unix/smtp_discard_ehlo_keywords = chunking",
+        "smtp/unix/disable_dns_lookups = no",
     ],
 )
 def test_overrides_that_do_not(override: str) -> None:
@@ -127,6 +133,16 @@ def test_a_content_filter_behind_smtp_must_not_need_dane() -> None:
         ("scan/unix/smtp_tls_security_level", "notice")
     ]
     assert found({"content_filter": "lmtp:unix:/x", "smtp_tls_security_level": "dane-only"}) == []
+
+
+def test_a_content_filter_of_one_service_is_seen_too() -> None:
+    master = MASTER + "scan unix - - n - 2 smtp\n"
+    override = "smtp/inet/content_filter = scan:[127.0.0.1]:10024"
+    strict = {"smtp_tls_security_level": "dane-only"}
+    assert found(strict, master=master, overrides=override) == [("smtp/inet/content_filter", "error")]
+    exempt = f"{override}\nscan/unix/smtp_tls_security_level = none"
+    assert found(strict, master=master, overrides=exempt) == [("scan/unix/smtp_tls_security_level", "notice")]
+    assert found({}, master=master, overrides="smtp/inet/content_filter =") == []
 
 
 @pytest.mark.parametrize(
@@ -170,4 +186,4 @@ def test_builds_with_the_short_tlsa_crash(version: str, affected: bool) -> None:
     for defaults in (BOOKWORM_DEFAULTS, TRIXIE_DEFAULTS):
         state = postfix_state(DANE, defaults=defaults | {"mail_version": version})
         findings = [(finding.setting, finding.severity) for finding in outbound_findings(state)]
-        assert findings == [("mail_version", "notice")] * affected
+        assert findings == [("mail_version", "warning")] * affected

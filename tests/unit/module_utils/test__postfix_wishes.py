@@ -44,6 +44,8 @@ def test_protocols_that_are_not(value: str, message: str) -> None:
         ({"protocols": "TLSv9"}, "protocols: 'TLSv9' in 'TLSv9' is no protocol"),
         ({"server_protocols": "TLSv9"}, "server_protocols: 'TLSv9' in 'TLSv9' is no protocol"),
         ({"ca_file": "/x\ny"}, "ca_file: '/x\\ny' is not an absolute path"),
+        ({"own_policy_map": "texthash:/etc/post fix/dane_policy"}, "policy_file: '/etc/post fix/dane_policy' is not"),
+        ({"own_policy_map": "texthash:dane_policy"}, "policy_file: 'dane_policy' is not an absolute path"),
         ({"hostname": "mx1"}, "hostname: 'mx1' is no fully qualified host name"),
         ({"hostname": "mx1.example.org\nrelayhost = x"}, "is no fully qualified host name"),
         ({"destinations": ("example.org, evil",)}, "destinations: 'example.org, evil' is no mail domain"),
