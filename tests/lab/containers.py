@@ -19,7 +19,6 @@ from lab.errors import LabError
 from lab.files import tar_stream
 from lab.machine import podman_wrapper
 from lab.progress import say
-from lab.topology import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +98,7 @@ def _create(lab: Lab, plan: Plan, name: str) -> None:
         "--label", f"dane-lab.number={lab.number}", "--label", f"dane-lab.digest={plan.digest()}",
         "--network", f"{lab.network}:ip={lab.ipv4(host)},ip={lab.ipv6(host)},mac={lab.mac(host)}",
         "--systemd", "always", "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "5", "--cap-add", "NET_ADMIN",
-        "--dns", "none", "--no-hosts",
+        *(() if host.mounted else ("--dns", "none")), "--no-hosts",
         plan.image,
     ]  # fmt: skip
     if podman.attempt(*arguments).returncode != 0:
@@ -118,7 +117,7 @@ def _start(name: str) -> bool:
 
 def _boots_well(host: Host, name: str) -> bool:
     """Return whether a container has booted well. Tests may break services of managed hosts, and only there."""
-    return _boot(name) in ({"running", "degraded"} if host.kind is Kind.MANAGED else {"running"})
+    return _boot(name) in ({"running", "degraded"} if host.managed else {"running"})
 
 
 def _wait_for_boot(name: str) -> None:

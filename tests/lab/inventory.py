@@ -30,7 +30,7 @@ def path(lab: Lab) -> Path:
 
 def write(lab: Lab, secrets: Secrets, running: Iterable[Host]) -> bool:
     """Write the inventory of the managed hosts that are running, and what SSH needs; return whether it changed."""
-    managed = [host for host in running if host.kind is Kind.MANAGED]
+    managed = [host for host in running if host.managed]
     known_hosts = "".join(f"{lab.ipv4(host)} {secrets.ssh_host.public}\n" for host in managed)
     inventory = yaml.safe_dump(content(lab, secrets, managed), sort_keys=False)
     changed = [
@@ -47,8 +47,15 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host]) -> dict[str, An
     return {
         "mail": {
             "hosts": {
-                host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]} for host in managed
+                host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]}
+                for host in managed
+                if host.kind is Kind.MANAGED
             },
+        },
+        "clients": {
+            "hosts": {host.fqdn: {"ansible_host": lab.ipv4(host)} for host in managed if host.kind is Kind.CLIENT},
+        },
+        "all": {
             "vars": {
                 "dane_ports": [25],
                 "dane_provider": {
@@ -71,5 +78,5 @@ def content(lab: Lab, secrets: Secrets, managed: Iterable[Host]) -> dict[str, An
                 "ansible_ssh_retries": 3,  # a host may have been made anew since the last task
                 "ansible_python_interpreter": "/usr/bin/python3",
             },
-        }
+        },
     }
