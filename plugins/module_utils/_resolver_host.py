@@ -55,7 +55,7 @@ def read_host() -> HostState:
             files[NETWORK_MANAGER_CONF] = output
     return HostState(
         text=_text(RESOLV_CONF),
-        link=os.path.realpath(RESOLV_CONF) if path.is_symlink() else None,
+        link=_link(path) or None,
         mounted=_is_mount_point(RESOLV_CONF),
         programs=programs,
         files=files,

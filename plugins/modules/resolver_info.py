@@ -168,9 +168,9 @@ resolv_conf:
       type: str
       sample: "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
     link:
-      description: Where it links to, V(null) where it is no link.
+      description: Where it links to, as the link itself says, V(null) where it is no link.
       type: str
-      sample: /run/systemd/resolve/stub-resolv.conf
+      sample: ../run/systemd/resolve/stub-resolv.conf
     mounted:
       description: Whether it is mounted into a container.
       type: bool

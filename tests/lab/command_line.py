@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--images", action="store_true", help="remove the images too, unless another lab uses them")
     command("status", _status, "list the hosts")
     command("shell", _shell, "a shell on a host").add_argument("host")
+    command("reboot", _reboot, "boot hosts anew").add_argument("hosts", help="hosts, separated by commas")
     execute = command("exec", _exec, "run a command on a host")
     execute.add_argument("host")
     execute.add_argument("argument", nargs="+", help="-- COMMAND ...")
@@ -98,6 +99,11 @@ def _down(lab: Lab, options: argparse.Namespace) -> int:
         lifecycle.down(lab)
     if options.images:
         images.remove()
+    return 0
+
+
+def _reboot(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.reboot(lab, [topology.host(name) for name in options.hosts.split(",")])
     return 0
 
 

@@ -91,6 +91,16 @@ def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
     return True
 
 
+def reboot(lab: Lab, host: Host) -> None:
+    """Boot a host as its administrator would: services are stopped in order, disks stay, ``/run`` is empty after."""
+    name = lab.container(host)
+    podman.attempt("exec", name, "systemctl", "reboot")
+    # In a container that ends it.
+    podman.call("wait", name, timeout=_BOOT_SECONDS)
+    if not (_start(name) and _boots_well(host, name)):
+        raise LabError(f"{name} did not boot again within {_BOOT_SECONDS:.0f} s; systemd says {_boot(name)!r}")
+
+
 def _create(lab: Lab, plan: Plan, name: str) -> None:
     host, temporary = plan.host, name + _HALF_MADE
     arguments = [

@@ -117,6 +117,13 @@ def dismiss(lab: Lab, hosts: Sequence[Host]) -> None:
     say(f"{removed} containers of lab {lab.number} removed")
 
 
+def reboot(lab: Lab, hosts: Sequence[Host]) -> None:
+    """Boot hosts anew, side by side."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda host: containers.reboot(lab, host), hosts))
+    say(f"booted {', '.join(host.name for host in hosts)} anew")
+
+
 def lag(lab: Lab, *, on: bool) -> None:
     """Make the secondary stop (or resume) following the primary; it goes on serving what it has."""
     secondary = next(host for host in HOSTS if host.kind is Kind.SECONDARY)

@@ -17,6 +17,7 @@ from lab.zones import (
     RSASHA256,
     ZONES,
     Delegation,
+    Denial,
     child_zone,
     example_zone,
     root_zone,
@@ -58,7 +59,8 @@ _POLICIES = {
     "lab": ("ecdsap256sha256", ""),
     "rsa": ("rsasha256 2048", ""),
     "ed25519": ("ed25519", ""),
-    "nsec3": ("ecdsap256sha256", "\n    nsec3param iterations 0 optout yes salt-length 0;"),
+    "nsec3": ("ecdsap256sha256", "\n    nsec3param iterations 0 optout no salt-length 0;"),
+    "opt-out": ("ecdsap256sha256", "\n    nsec3param iterations 0 optout yes salt-length 0;"),
 }
 
 
@@ -76,7 +78,8 @@ def _policy(zone: Zone) -> str:
     """The policy by which BIND signs a zone; none where it shall not."""
     if zone.delegation in {Delegation.UNSIGNED, Delegation.EXPIRED}:
         return ""
-    return "nsec3" if zone.nsec3 else {RSASHA256: "rsa", ED25519: "ed25519"}.get(zone.algorithm, "lab")
+    by_algorithm = {RSASHA256: "rsa", ED25519: "ed25519"}.get(zone.algorithm, "lab")
+    return by_algorithm if zone.denial is Denial.NSEC else zone.denial
 
 
 def enabled(unit: str) -> ContainerFile:

@@ -27,6 +27,14 @@ LONG_NAME = "long.nsec3.example"
 """Its TXT RRset fits no UDP datagram that resolvers ask for."""
 
 
+class Denial(StrEnum):
+    """How a signed zone proves that something is not there."""
+
+    NSEC = "nsec"
+    NSEC3 = "nsec3"
+    OPT_OUT = "opt-out"  # NSEC3 that passes over unsigned delegations (RFC 5155 section 6)
+
+
 class Delegation(StrEnum):
     """How the parent vouches for a zone."""
 
@@ -41,14 +49,14 @@ class Delegation(StrEnum):
 class Zone:
     """A zone below ``example.``, named without the trailing dot. ``dynamic``: the TSIG key may change TLSA records.
 
-    ``algorithm`` is its key's DNSSEC algorithm; ``nsec3``: denials are hashed, with opt-out (RFC 5155), else NSEC.
+    ``algorithm`` is its key's DNSSEC algorithm.
     """
 
     name: str
     delegation: Delegation = Delegation.SECURE
     dynamic: bool = True
     algorithm: int = ECDSAP256SHA256
-    nsec3: bool = False
+    denial: Denial = Denial.NSEC
 
     @property
     def signed(self) -> bool:
@@ -71,8 +79,10 @@ ZONES = (
     Zone("island.example", Delegation.ISLAND),
     Zone("bogus.example", Delegation.BOGUS),
     Zone("expired.example", Delegation.EXPIRED, dynamic=False),
-    Zone("nsec3.example", dynamic=False, nsec3=True),
+    Zone("nsec3.example", dynamic=False, denial=Denial.NSEC3),
     Zone("unsigned.nsec3.example", Delegation.UNSIGNED, dynamic=False),
+    Zone("optout.example", dynamic=False, denial=Denial.OPT_OUT),
+    Zone("unsigned.optout.example", Delegation.UNSIGNED, dynamic=False),
     Zone("rsa.example", dynamic=False, algorithm=RSASHA256),
     Zone("ed25519.example", dynamic=False, algorithm=ED25519),
 )

@@ -55,8 +55,10 @@ def test_example_vouches_as_each_zone_wants() -> None:
             assert served == expected
 
 
-def test_a_zone_below_another_is_delegated_there() -> None:
-    below = next(zone for zone in ZONES if zone.name == "unsigned.nsec3.example")
+@pytest.mark.parametrize("parent", ["nsec3.example", "optout.example"])
+def test_a_zone_below_another_is_delegated_there(parent: str) -> None:
+    below = next(zone for zone in ZONES if zone.name == f"unsigned.{parent}")
+    assert below.parent == parent
     above = next(zone for zone in ZONES if zone.name == below.parent)
     zone = parsed(child_zone(LAB, above, TLSA), above.name)
     assert texts(zone, below.name, "NS") == ["ns1.example.", "ns2.example."]

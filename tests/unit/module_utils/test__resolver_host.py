@@ -82,7 +82,7 @@ def test_a_link_is_followed_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "resolv.conf").symlink_to("target")
     monkeypatch.setattr(host, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
     state = host.read_host()
-    assert (state.text, state.link, state.mounted) == ("nameserver 192.0.2.1\n", str(tmp_path / "target"), False)
+    assert (state.text, state.link, state.mounted) == ("nameserver 192.0.2.1\n", "target", False)
     assert answers == {}
 
 
@@ -90,7 +90,7 @@ def test_a_link_to_nowhere_is_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "resolv.conf").symlink_to("missing")
     monkeypatch.setattr(host, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
     state = host.read_host()
-    assert (state.text, state.link) == (None, str(tmp_path / "missing"))
+    assert (state.text, state.link) == (None, "missing")
     assert answers == {}
 
 
