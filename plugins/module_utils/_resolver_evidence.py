@@ -120,6 +120,7 @@ class HostState:
     contents of those of its ``HOST_FILES`` that exist, and what NetworkManager says of its configuration.
     ``listeners`` are the names of the programs that take questions on port 53 of 127.0.0.1 or ::1.
     ``unbound_written`` is when unbound's configuration was last changed, in seconds since 1970.
+    ``root_key_writable`` is whether Debian's RFC 5011 file exists, and unbound may write it and its folder.
     """
 
     text: str | None = None
@@ -130,6 +131,7 @@ class HostState:
     units: Mapping[str, UnitState] = field(default_factory=dict)
     listeners: tuple[str, ...] = ()
     unbound_written: int = 0
+    root_key_writable: bool = False
 
     @property
     def postfix_watched_by_debian(self) -> bool:

@@ -224,3 +224,15 @@ def test_the_newest_file_of_a_folder_counts(tmp_path: Path) -> None:
     os.utime(tmp_path / "drop-ins", (300, 300))
     assert host._newest(str(tmp_path)) == 200
     assert host._newest(str(tmp_path / "missing")) == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_roots_key_counts_only_where_unbound_may_write_it(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Answers
+) -> None:
+    if there:
+        (tmp_path / "root.key").write_text("")
+    monkeypatch.setattr(host, "ROOT_KEY", str(tmp_path / "root.key"))
+    monkeypatch.setattr(host, "UNBOUND_USER", pwd.getpwuid(os.getuid()).pw_name)
+    assert host.read_host().root_key_writable is there
+    assert answers == {}
