@@ -82,7 +82,7 @@ class Reply:
 
     ``rcode`` is its name, ``authenticated`` the AD bit, ``records`` the number of records in the answer section,
     ``denial`` which of NSEC and NSEC3 the authority section holds, ``payload`` the resolver's EDNS size in bytes, 0
-    without EDNS, ``explanation`` its Extended DNS Errors (RFC 8914).
+    without EDNS, ``size`` the bytes of the whole message, ``explanation`` its Extended DNS Errors (RFC 8914).
     """
 
     rcode: str = "NOERROR"
@@ -91,6 +91,7 @@ class Reply:
     denial: frozenset[str] = frozenset()
     signatures: tuple[Signature, ...] = ()
     payload: int = 0
+    size: int = 0
     explanation: str = ""
     failure: str = ""
 
@@ -114,11 +115,12 @@ class UnitState:
 class HostState:
     """What was found on a host: `text` is the content of /etc/resolv.conf behind any link, None where there is none.
 
-    `link` is where the file links to, resolved. `mounted` is true where the file itself is a mount point, as container
-    engines make it. `programs` are those of ``_resolv_managers.HOST_PROGRAMS`` that exist, `files` the contents of
-    those of its ``HOST_FILES`` that exist, and what NetworkManager says of its configuration. ``listeners`` are the
-    names of the programs that take questions on port 53 of 127.0.0.1 or ::1. ``unbound_written`` is when unbound's
-    configuration was last changed, in seconds since 1970.
+    `link` is where the file links to, as the link has it. `mounted` is true where the file itself is a mount point, as
+    container engines make it. `programs` are those of ``_resolv_managers.HOST_PROGRAMS`` that exist, `files` the
+    contents of those of its ``HOST_FILES`` that exist, and what NetworkManager says of its configuration.
+    ``listeners`` are the names of the programs that take questions on port 53 of 127.0.0.1 or ::1.
+    ``unbound_written`` is when unbound's configuration was last changed, in seconds since 1970.
+    ``root_key_writable`` is whether Debian's RFC 5011 file exists, and unbound may write it and its folder.
     """
 
     text: str | None = None
@@ -129,6 +131,7 @@ class HostState:
     units: Mapping[str, UnitState] = field(default_factory=dict)
     listeners: tuple[str, ...] = ()
     unbound_written: int = 0
+    root_key_writable: bool = False
 
     @property
     def postfix_watched_by_debian(self) -> bool:

@@ -76,7 +76,7 @@ class Examination:
             *(judge_bogus(_text(asked), replies[asked], replies[_unchecked(asked)]) for asked in self.bogus),
             *(judge_unsigned(_text(asked), replies[asked]) for asked in self.unsigned),
             judge_denial([(_text(asked), replies[_denied(asked)]) for asked in self.signed]),
-            judge_transport(replies[self.signed[0]], replies[by_tcp]),
+            judge_transport(replies[self.signed[0]], replies[by_tcp], signed),
             judge_clock([*signed, *unchecked], now),
             judge_algorithms(signed),
         ]

@@ -26,6 +26,7 @@ __all__ = ["read_host", "read_postfix", "read_server"]
 
 RESOLV_CONF: t.Final = "/etc/resolv.conf"
 PACKAGED_ANCHOR: t.Final = "/usr/share/dns/root.ds"
+ROOT_KEY: t.Final = "/var/lib/unbound/root.key"
 UNBOUND_USER: t.Final = "unbound"
 UNBOUND_CONFIGURATION: t.Final = "/etc/unbound"
 SECONDS: t.Final = 20.0
@@ -55,13 +56,14 @@ def read_host() -> HostState:
             files[NETWORK_MANAGER_CONF] = output
     return HostState(
         text=_text(RESOLV_CONF),
-        link=os.path.realpath(RESOLV_CONF) if path.is_symlink() else None,
+        link=_link(path) or None,
         mounted=_is_mount_point(RESOLV_CONF),
         programs=programs,
         files=files,
         units=units,
         listeners=_listeners(units.get(UNBOUND_UNIT, UnitState())),
         unbound_written=_newest(UNBOUND_CONFIGURATION),
+        root_key_writable=_writable(ROOT_KEY, UNBOUND_USER),
     )
 
 

@@ -131,5 +131,6 @@ def _reply(message: dns.message.Message) -> Reply:
         denial=denial,
         signatures=signatures,
         payload=message.payload if message.edns >= 0 else 0,
+        size=len(message.to_wire()),
         explanation="; ".join(explanations),
     )

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 
+LEAST_PAYLOAD: t.Final = 1220  # bytes, RFC 4035 section 4.1
+UDP_PAYLOAD: t.Final = 1232  # bytes, what a question takes by UDP (DNS flag day 2020)
 NO_ANSWER: t.Final = "See that the resolver runs (systemctl status unbound) and can reach the Internet by UDP and TCP."
 NO_VALIDATION: t.Final = (
     "This resolver does not validate, so mail would go out unverified without a word: use the role unbound_resolver, "
@@ -123,8 +125,11 @@ def judge_denial(replies: Sequence[tuple[str, Reply]]) -> Finding:
     return Finding(Group.VALIDATION, "authenticated denial", Verdict.OK, f"with AD, by {' and '.join(kinds)}")
 
 
-def judge_transport(by_udp: Reply, by_tcp: Reply) -> Finding:
-    """The resolver must speak EDNS (DNSSEC needs it) and TCP (long answers need it)."""
+def judge_transport(by_udp: Reply, by_tcp: Reply, replies: Iterable[tuple[str, Reply]]) -> Finding:
+    """The resolver must speak EDNS (RFC 4035 section 4.1) and TCP (RFC 7766).
+
+    `replies` are (name, reply) of questions sent by UDP: one that no datagram holds has shown that TCP takes over.
+    """
     subject = "EDNS and TCP"
     if by_tcp.failure:
         advice = "Long answers come by TCP: let port 53 by TCP through to the resolver, on loopback as well."
@@ -134,7 +139,18 @@ def judge_transport(by_udp: Reply, by_tcp: Reply) -> Finding:
     if not by_udp.payload:
         advice = "Without EDNS there is no DNSSEC: something between this program and the resolver removes it."
         return Finding(Group.VALIDATION, subject, Verdict.FAILED, "no EDNS in the answer", advice)
-    return Finding(Group.VALIDATION, subject, Verdict.OK, f"EDNS with {by_udp.payload} bytes, answers by TCP")
+    seen = f"EDNS with {by_udp.payload} bytes, answers by TCP"
+    fallen_back = [(name, reply.size) for name, reply in replies if reply.size > UDP_PAYLOAD]
+    if fallen_back:
+        name, size = fallen_back[0]
+        seen += f", to which it fell back for the {size} bytes of {name}"
+    if not LEAST_PAYLOAD <= by_udp.payload <= UDP_PAYLOAD:
+        advice = (
+            "Fragments get lost and can be forged, and less than 1220 bytes is too little for DNSSEC: set "
+            "edns-buffer-size: 1232."
+        )
+        return Finding(Group.VALIDATION, subject, Verdict.WARNING, seen, advice)
+    return Finding(Group.VALIDATION, subject, Verdict.OK, seen)
 
 
 def judge_clock(replies: Iterable[tuple[str, Reply]], now: int) -> Finding:

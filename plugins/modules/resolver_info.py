@@ -168,9 +168,9 @@ resolv_conf:
       type: str
       sample: "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
     link:
-      description: Where it links to, V(null) where it is no link.
+      description: Where it links to, as the link itself says, V(null) where it is no link.
       type: str
-      sample: /run/systemd/resolve/stub-resolv.conf
+      sample: ../run/systemd/resolve/stub-resolv.conf
     mounted:
       description: Whether it is mounted into a container.
       type: bool
@@ -246,6 +246,13 @@ unbound_outdated:
   returned: when V(host) is among O(checks)
   type: bool
   sample: false
+root_key_writable:
+  description:
+    - Whether C(/var/lib/unbound/root.key) exists, and unbound may write it and its folder, as it must to follow the
+      root's keys (RFC 5011).
+  returned: when V(host) is among O(checks)
+  type: bool
+  sample: true
 """
 
 import time
@@ -326,6 +333,7 @@ def _look_at_host(result: dict[str, t.Any]) -> list[Finding]:
     ]
     result["postfix_resolvconf"] = host.postfix_watched_by_debian
     result["unbound_outdated"] = host.unbound_outdated
+    result["root_key_writable"] = host.root_key_writable
     result["listeners"] = list(host.listeners)
     return [*judge_host(host), *judge_managers(found), *judge_postfix(host, instances)]
 

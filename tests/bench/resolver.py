@@ -15,11 +15,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 import zipfile
 from pathlib import Path
 
+from bench._role_run import role_run
 from lab import inventory, lifecycle, topology
 
 _REPOSITORY: t.Final = Path(__file__).resolve().parents[2]
@@ -28,11 +28,6 @@ _PEER: t.Final = "debops==3.3.2"
 _PEER_TREE: t.Final = "debops/_data/ansible/collections/"
 _MOST_TASKS: t.Final = 12
 _RUNS: t.Final = 3
-# These are done on the controller, without a word to the host.
-_ON_CONTROLLER: t.Final = frozenset(
-    f"ansible.builtin.{name}"
-    for name in ("assert", "debug", "import_role", "include_tasks", "meta", "set_fact", "validate_argument_spec")
-)
 
 
 def run() -> list[dict[str, t.Any]]:
@@ -47,11 +42,13 @@ def run() -> list[dict[str, t.Any]]:
             lifecycle.reset(lab, hosts)
             play = folder / f"{role}.yml"
             play.write_text(json.dumps([{"hosts": "mail", "become": True, "gather_facts": True, "roles": [role]}]))
-            _play(play, tree, inventory.path(lab))
-            measured[role] = min(
-                (_play(play, tree, inventory.path(lab)) for _run in range(_RUNS)), key=lambda one: one[0]
-            )
-    (ours, tasks), (peer, _peer_tasks) = (measured[role] for role in measured)
+            role_run(play, inventory.path(lab), tree, "mx1*")
+            runs = [role_run(play, inventory.path(lab), tree, "mx1*") for _run in range(_RUNS)]
+            if any(one.changed["mx1.one.example"] for one in runs):
+                raise RuntimeError(f"{role} changes something at each run: {runs[-1].changed}")
+            measured[role] = min(runs, key=lambda one: one.seconds)
+    ours, peer = (measured[role].seconds for role in measured)
+    tasks = len(measured["mailsec.dane.unbound_resolver"].tasks["mx1.one.example"])
     return [
         {
             "name": "resolver_nochange",
@@ -84,37 +81,3 @@ def _unpacked_peer(folder: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder, [name for name in archive.namelist() if name.startswith(_PEER_TREE)])
     return folder / _PEER_TREE
-
-
-def _play(play: Path, tree: Path, hosts: Path) -> tuple[float, int]:
-    """Seconds that a run of `play` takes, and the number of tasks that were run on the host."""
-    environment = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(tree),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_JSON_INDENT": "0",
-    }
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        "--inventory",
-        str(hosts),
-        "--limit",
-        "mx1*",
-        str(play),
-    ]
-    began = time.monotonic()
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    seconds = time.monotonic() - began
-    if done.returncode != 0:
-        raise RuntimeError(f"{play.name} failed:\n{done.stdout[-3000:]}\n{done.stderr[-1000:]}")
-    report = json.loads(done.stdout[done.stdout.index("{") :])
-    results = [result for one in report["plays"] for task in one["tasks"] for result in task["hosts"].values()]
-    return seconds, sum(_reached_the_host(result) for result in results)
-
-
-def _reached_the_host(result: dict[str, t.Any]) -> bool:
-    return (
-        not result.get("skipped")
-        and f"ansible.builtin.{result.get('action')}" not in _ON_CONTROLLER
-        and (result.get("action") not in _ON_CONTROLLER)
-    )

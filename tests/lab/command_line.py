@@ -56,10 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command("up", _up, "raise the lab; the second time changes nothing", raising)
     command("reset", _reset, "make managed hosts and zones virgin again; raises the lab if need be", raising)
-    down = command("down", _down, "remove containers, network and state")
+    down = command("down", _down, "remove containers, network and state, or (with --hosts) some hosts only")
+    down.add_argument("--hosts", help="hosts to remove, separated by commas; all else stays")
     down.add_argument("--images", action="store_true", help="remove the images too, unless another lab uses them")
     command("status", _status, "list the hosts")
     command("shell", _shell, "a shell on a host").add_argument("host")
+    command("reboot", _reboot, "boot hosts anew").add_argument("hosts", help="hosts, separated by commas")
     execute = command("exec", _exec, "run a command on a host")
     execute.add_argument("host")
     execute.add_argument("argument", nargs="+", help="-- COMMAND ...")
@@ -91,9 +93,17 @@ def _reset(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> int:
-    lifecycle.down(lab)
+    if options.hosts:
+        lifecycle.dismiss(lab, [topology.host(name) for name in options.hosts.split(",")])
+    else:
+        lifecycle.down(lab)
     if options.images:
         images.remove()
+    return 0
+
+
+def _reboot(lab: Lab, options: argparse.Namespace) -> int:
+    lifecycle.reboot(lab, [topology.host(name) for name in options.hosts.split(",")])
     return 0
 
 

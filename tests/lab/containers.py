@@ -19,7 +19,6 @@ from lab.errors import LabError
 from lab.files import tar_stream
 from lab.machine import podman_wrapper
 from lab.progress import say
-from lab.topology import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +91,16 @@ def ensure(lab: Lab, plan: Plan, found: Found | None) -> bool:
     return True
 
 
+def reboot(lab: Lab, host: Host) -> None:
+    """Boot a host as its administrator would: services are stopped in order, disks stay, ``/run`` is empty after."""
+    name = lab.container(host)
+    podman.attempt("exec", name, "systemctl", "reboot")
+    # In a container that ends it.
+    podman.call("wait", name, timeout=_BOOT_SECONDS)
+    if not (_start(name) and _boots_well(host, name)):
+        raise LabError(f"{name} did not boot again within {_BOOT_SECONDS:.0f} s; systemd says {_boot(name)!r}")
+
+
 def _create(lab: Lab, plan: Plan, name: str) -> None:
     host, temporary = plan.host, name + _HALF_MADE
     arguments = [
@@ -99,7 +108,7 @@ def _create(lab: Lab, plan: Plan, name: str) -> None:
         "--label", f"dane-lab.number={lab.number}", "--label", f"dane-lab.digest={plan.digest()}",
         "--network", f"{lab.network}:ip={lab.ipv4(host)},ip={lab.ipv6(host)},mac={lab.mac(host)}",
         "--systemd", "always", "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "5", "--cap-add", "NET_ADMIN",
-        "--dns", "none", "--no-hosts",
+        *(() if host.mounted else ("--dns", "none")), "--no-hosts",
         plan.image,
     ]  # fmt: skip
     if podman.attempt(*arguments).returncode != 0:
@@ -118,7 +127,7 @@ def _start(name: str) -> bool:
 
 def _boots_well(host: Host, name: str) -> bool:
     """Return whether a container has booted well. Tests may break services of managed hosts, and only there."""
-    return _boot(name) in ({"running", "degraded"} if host.kind is Kind.MANAGED else {"running"})
+    return _boot(name) in ({"running", "degraded"} if host.managed else {"running"})
 
 
 def _wait_for_boot(name: str) -> None:

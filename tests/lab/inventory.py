@@ -16,7 +16,7 @@ from lab.nameservers import UPDATE_KEY
 from lab.topology import HOSTS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from lab.state import Secrets
@@ -30,7 +30,7 @@ def path(lab: Lab) -> Path:
 
 def write(lab: Lab, secrets: Secrets, running: Iterable[Host]) -> bool:
     """Write the inventory of the managed hosts that are running, and what SSH needs; return whether it changed."""
-    managed = [host for host in running if host.kind is Kind.MANAGED]
+    managed = [host for host in running if host.managed]
     known_hosts = "".join(f"{lab.ipv4(host)} {secrets.ssh_host.public}\n" for host in managed)
     inventory = yaml.safe_dump(content(lab, secrets, managed), sort_keys=False)
     changed = [
@@ -41,35 +41,41 @@ def write(lab: Lab, secrets: Secrets, running: Iterable[Host]) -> bool:
     return any(changed)
 
 
-def content(lab: Lab, secrets: Secrets, managed: Iterable[Host]) -> dict[str, Any]:
+def content(lab: Lab, secrets: Secrets, managed: Sequence[Host]) -> dict[str, Any]:
     """Return the inventory as data."""
+    mail = {
+        host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]}
+        for host in managed
+        if host.kind is Kind.MANAGED
+    }
+    clients = {host.fqdn: {"ansible_host": lab.ipv4(host)} for host in managed if host.kind is Kind.CLIENT}
+    inventory: dict[str, Any] = {"mail": {"hosts": mail, "vars": _variables(lab, secrets)}}
+    if clients:
+        inventory["clients"] = {"hosts": clients, "vars": _variables(lab, secrets)}
+    return inventory
+
+
+def _variables(lab: Lab, secrets: Secrets) -> dict[str, Any]:
     primary = next(host for host in HOSTS if host.kind is Kind.PRIMARY)
     return {
-        "mail": {
-            "hosts": {
-                host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]} for host in managed
-            },
-            "vars": {
-                "dane_ports": [25],
-                "dane_provider": {
-                    "type": "rfc2136",
-                    "server": lab.ipv4(primary),
-                    "key_name": UPDATE_KEY,
-                    "key_secret": secrets.update_secret,
-                    "key_algorithm": "hmac-sha256",
-                },
-                "dane_alias_target": "admin@sender.example",
-                # The lab's own Internet has another root.
-                "unbound_resolver_trust_anchors": [trust_anchor(secrets)],
-                "unbound_resolver_root_hints": root_hints(lab),
-                "unbound_resolver_proof_names": [".", "example.", "sender.example."],
-                "unbound_resolver_proof_bogus_names": ["bogus.example."],
-                "ansible_user": "root",
-                "ansible_ssh_private_key_file": str(lab.directory / "administrator"),
-                "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab.directory / 'known_hosts'}",
-                "ansible_ssh_pipelining": True,
-                "ansible_ssh_retries": 3,  # a host may have been made anew since the last task
-                "ansible_python_interpreter": "/usr/bin/python3",
-            },
-        }
+        "dane_ports": [25],
+        "dane_provider": {
+            "type": "rfc2136",
+            "server": lab.ipv4(primary),
+            "key_name": UPDATE_KEY,
+            "key_secret": secrets.update_secret,
+            "key_algorithm": "hmac-sha256",
+        },
+        "dane_alias_target": "admin@sender.example",
+        # The lab's own Internet has another root.
+        "unbound_resolver_trust_anchors": [trust_anchor(secrets)],
+        "unbound_resolver_root_hints": root_hints(lab),
+        "unbound_resolver_proof_names": [".", "example.", "sender.example."],
+        "unbound_resolver_proof_bogus_names": ["bogus.example."],
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(lab.directory / "administrator"),
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab.directory / 'known_hosts'}",
+        "ansible_ssh_pipelining": True,
+        "ansible_ssh_retries": 3,  # a host may have been made anew since the last task
+        "ansible_python_interpreter": "/usr/bin/python3",
     }

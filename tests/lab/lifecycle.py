@@ -22,6 +22,7 @@ from lab.topology import ALWAYS, HOSTS, Flavour, Kind, Lab, Suite, chosen_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from lab.files import ContainerFile
@@ -107,6 +108,22 @@ def down(lab: Lab) -> None:
     say(f"lab {lab.number} is gone ({removed} containers removed)")
 
 
+def dismiss(lab: Lab, hosts: Sequence[Host]) -> None:
+    """Remove hosts from the lab, and forget that they were raised."""
+    with state.locked(lab.directory / "lock", f"lab {lab.number}"):
+        removed = containers.remove(lab, hosts)
+        _remember(lab, lab.raised - {host.name for host in hosts})
+        inventory.write(lab, state.load_secrets(lab), _running(lab))
+    say(f"{removed} containers of lab {lab.number} removed")
+
+
+def reboot(lab: Lab, hosts: Sequence[Host]) -> None:
+    """Boot hosts anew, side by side."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda host: containers.reboot(lab, host), hosts))
+    say(f"booted {', '.join(host.name for host in hosts)} anew")
+
+
 def lag(lab: Lab, *, on: bool) -> None:
     """Make the secondary stop (or resume) following the primary; it goes on serving what it has."""
     secondary = next(host for host in HOSTS if host.kind is Kind.SECONDARY)
@@ -131,9 +148,7 @@ def status(lab: Lab) -> str:
 
 def _up(lab: Lab, hosts: Sequence[Host]) -> bool:
     secrets = state.load_secrets(lab)
-    raised = sorted(lab.raised | {host.name for host in hosts})
-    settings = {"ttl": lab.ttl, "bare": lab.bare, "hosts": raised}
-    write_whole(_settings_path(lab.directory), json.dumps(settings) + "\n")
+    _remember(lab, lab.raised | {host.name for host in hosts})
     plans = _plans(lab, hosts, secrets)
     try:
         changed, new = _raise_containers(lab, plans)
@@ -154,6 +169,11 @@ def _up(lab: Lab, hosts: Sequence[Host]) -> bool:
     _check_outer_world(lab, sorted((host for host in new if host.kind is Kind.MANAGED), key=lambda host: host.index))
     say(f"lab {lab.number} is up" if changed else f"lab {lab.number} was up; nothing changed")
     return changed
+
+
+def _remember(lab: Lab, raised: AbstractSet[str]) -> None:
+    settings = {"ttl": lab.ttl, "bare": lab.bare, "hosts": sorted(raised)}
+    write_whole(_settings_path(lab.directory), json.dumps(settings) + "\n")
 
 
 def _raise_containers(lab: Lab, plans: Sequence[Plan]) -> tuple[bool, set[Host]]:
@@ -196,7 +216,7 @@ def _plans(lab: Lab, hosts: Sequence[Host], secrets: Secrets) -> list[Plan]:
                 files += secondary_files(lab, secrets)
             case Kind.SENDER:
                 files += sender_files(lab, host, secrets)
-            case Kind.MANAGED:
+            case Kind.MANAGED | Kind.CLIENT:
                 files += managed_files(secrets, machine.outer_resolvers(), bare=lab.bare)
         plans.append(Plan(host, images.reference(_flavour(lab, host), host.suite), tuple(files)))
     return plans

@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.files import ContainerFile
+from lab.signing import signed_in_the_past
 from lab.topology import HOSTS, Kind
-from lab.zones import ZONES, child_zone, example_zone, root_zone
+from lab.zones import (
+    ECDSAP256SHA256,
+    ED25519,
+    RSASHA256,
+    ZONES,
+    Delegation,
+    Denial,
+    child_zone,
+    example_zone,
+    root_zone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lab.state import Secrets, ZoneKey
     from lab.topology import Host, Lab
+    from lab.zones import Zone
 
 UPDATE_KEY = "mx-tlsa"
 _TRANSFER_KEY = "lab-transfer"
@@ -33,13 +45,41 @@ options {
     listen-on { any; };
     listen-on-v6 { any; };
 };
-dnssec-policy "lab" {
-    keys { csk lifetime unlimited algorithm ecdsap256sha256; };
+"""
+_POLICY = """\
+dnssec-policy "NAME" {
+    keys { csk lifetime unlimited algorithm ALGORITHM; };
     dnskey-ttl TTL;
     parent-ds-ttl TTL;
-    max-zone-ttl 1d;
+    max-zone-ttl 1d;DENIAL
 };
 """
+_KEY_BITS = {RSASHA256: 2048, ECDSAP256SHA256: 256, ED25519: 256}
+_POLICIES = {
+    "lab": ("ecdsap256sha256", ""),
+    "rsa": ("rsasha256 2048", ""),
+    "ed25519": ("ed25519", ""),
+    "nsec3": ("ecdsap256sha256", "\n    nsec3param iterations 0 optout no salt-length 0;"),
+    "opt-out": ("ecdsap256sha256", "\n    nsec3param iterations 0 optout yes salt-length 0;"),
+}
+
+
+def _policies(lab: Lab) -> str:
+    return "".join(
+        _POLICY.replace("NAME", name)
+        .replace("ALGORITHM", algorithm)
+        .replace("DENIAL", denial)
+        .replace("TTL", str(lab.ttl))
+        for name, (algorithm, denial) in _POLICIES.items()
+    )
+
+
+def _policy(zone: Zone) -> str:
+    """The policy by which BIND signs a zone; none where it shall not."""
+    if zone.delegation in {Delegation.UNSIGNED, Delegation.EXPIRED}:
+        return ""
+    by_algorithm = {RSASHA256: "rsa", ED25519: "ed25519"}.get(zone.algorithm, "lab")
+    return by_algorithm if zone.denial is Denial.NSEC else zone.denial
 
 
 def enabled(unit: str) -> ContainerFile:
@@ -51,9 +91,7 @@ def root_files(lab: Lab, secrets: Secrets, mirrors: Mapping[str, Iterable[str]])
     """Return the files of the host that serves ``.`` and ``example.``."""
     keys = secrets.zone_keys
     ds = {name: key.ds for name, key in keys.items()}
-    configuration = (
-        _OPTIONS.replace("TTL", str(lab.ttl)) + _signed_zone(".", "root") + _signed_zone("example", "example")
-    )
+    configuration = _OPTIONS + _policies(lab) + _signed_zone(".", "root") + _signed_zone("example", "example")
     return [
         ContainerFile("/etc/bind/named.conf", configuration),
         ContainerFile("/var/lib/bind/root.db", root_zone(lab, ds["example"], mirrors)),
@@ -68,7 +106,8 @@ def primary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
     """Return the files of the server that takes updates. Its TSIG key may change TLSA and TLSRPT records, no others."""
     secondary = next(host for host in HOSTS if host.kind is Kind.SECONDARY)
     parts = [
-        _OPTIONS.replace("TTL", str(lab.ttl)),
+        _OPTIONS,
+        _policies(lab),
         _bind_key(UPDATE_KEY, secrets.update_secret),
         _bind_key(_TRANSFER_KEY, secrets.transfer_secret),
     ]
@@ -82,9 +121,14 @@ def primary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
             f"    notify explicit;\n"
             f"    also-notify {{ {lab.ipv4(secondary)} key {_TRANSFER_KEY}; }};\n"
         )
-        parts.append(_signed_zone(zone.name, zone.name, signed=zone.signed, grant=grant, extra=extra))
-        files.append(ContainerFile(f"/var/lib/bind/{zone.name}.db", child_zone(lab, zone, tlsa)))
-        if zone.signed:
+        expired = zone.delegation is Delegation.EXPIRED
+        parts.append(_signed_zone(zone.name, zone.name, policy=_policy(zone), grant=grant, extra=extra, fixed=expired))
+        text = child_zone(lab, zone, tlsa)
+        if expired:
+            # Signed anew each time, as ECDSA gives another signature each time: no reason for a new container.
+            text = signed_in_the_past(text, secrets.zone_keys[zone.name])
+        files.append(ContainerFile(f"/var/lib/bind/{zone.name}.db", text, volatile=expired))
+        if _policy(zone):
             files += _key_files(secrets.zone_keys[zone.name])
     return [ContainerFile("/etc/bind/named.conf", "".join(parts), mode=0o640), *files, *_bind_service()]
 
@@ -126,13 +170,16 @@ def served_zones(host: Host) -> dict[str, bool]:
     return {zone.name: zone.signed for zone in ZONES}
 
 
-def _signed_zone(name: str, stem: str, *, signed: bool = True, grant: str = "", extra: str = "") -> str:
-    signing = f'dnssec-policy lab;\n    inline-signing no;\n    key-directory "{_KEYS}";\n' if signed else ""
+def _signed_zone(
+    name: str, stem: str, *, policy: str = "lab", grant: str = "", extra: str = "", fixed: bool = False
+) -> str:
+    signing = f'dnssec-policy {policy};\n    inline-signing no;\n    key-directory "{_KEYS}";\n' if policy else ""
+    changes = "" if fixed else f"    update-policy {{ {grant}grant local-ddns zonesub any; }};\n"
     return (
         f'zone "{name}" {{\n'
         "    type primary;\n"
         f'    file "/var/lib/bind/{stem}.db";\n'
-        f"    update-policy {{ {grant}grant local-ddns zonesub any; }};\n"
+        + changes
         + "".join(f"    {part}" for part in (signing, extra) if part)
         + "};\n"
     )
@@ -150,7 +197,8 @@ def _key_files(key: ZoneKey) -> list[ContainerFile]:
     changes = "".join(f"{part}Change: {past}\n" for part in ("DNSKEY", "ZRRSIG", "KRRSIG", "DS"))
     times = f"Generated: {past}\nPublished: {past}\nActive: {past}\n"
     # BIND refuses a state file without a first comment line: "unexpected token".
-    state = f"; made by the lab\nAlgorithm: 13\nLength: 256\nLifetime: 0\nKSK: yes\nZSK: yes\n{times}{changes}{states}"
+    kind = f"Algorithm: {key.algorithm}\nLength: {_KEY_BITS[key.algorithm]}\nLifetime: 0\nKSK: yes\nZSK: yes\n"
+    state = f"; made by the lab\n{kind}{times}{changes}{states}"
     private = f"{key.private}Created: {past}\nPublish: {past}\nActivate: {past}\n"
     stem = f"{_KEYS}/{key.file_stem}"
     return [

@@ -14,29 +14,30 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import dns.dnssec
 import dns.name
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from dns.dnssectypes import Algorithm
 
 from lab.errors import LabError
 from lab.progress import say
 from lab.topology import HOSTS, Kind
-from lab.zones import SIGNED_NAMES
+from lab.zones import ECDSAP256SHA256, ED25519, KEY_ALGORITHMS, RSASHA256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lab.topology import Lab
 
-_ALGORITHM = 13  # ECDSAP256SHA256, RFC 6605
+    PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
 _KEY_FLAGS = 257  # zone key and secure entry point: one combined signing key for each zone
 
 
@@ -51,9 +52,14 @@ class ZoneKey:
     private: str
 
     @property
+    def algorithm(self) -> int:
+        """The DNSSEC algorithm."""
+        return int(self.dnskey.split()[2])
+
+    @property
     def file_stem(self) -> str:
         """The name BIND gives to the key's files, without the ending."""
-        return f"K{self.zone.rstrip('.')}.+{_ALGORITHM:03d}+{self.tag:05d}"
+        return f"K{self.zone.rstrip('.')}.+{self.algorithm:03d}+{self.tag:05d}"
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,20 @@ def load_secrets(lab: Lab) -> Secrets:
     path = lab.directory / "secrets.json"
     if path.exists():
         try:
-            return _parse(path.read_text("utf-8"))
+            known = _parse(path.read_text("utf-8"))
         except (KeyError, TypeError, ValueError) as error:
             raise LabError(
                 f"{path} is not what this version wrote ({error!r}); run `python -m lab down` once"
             ) from error
-    made = _make()
+        # A lab that was raised before a zone was added to it.
+        added = {
+            zone: _zone_key(zone, number) for zone, number in KEY_ALGORITHMS.items() if zone not in known.zone_keys
+        }
+        if not added:
+            return known
+        made = replace(known, zone_keys=known.zone_keys | added)
+    else:
+        made = _make()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(".secrets.json.new")
     temporary.unlink(missing_ok=True)
@@ -142,7 +156,7 @@ def _parse(text: str) -> Secrets:
 
 def _make() -> Secrets:
     return Secrets(
-        zone_keys={name: _zone_key(name) for name in SIGNED_NAMES},
+        zone_keys={name: _zone_key(name, algorithm) for name, algorithm in KEY_ALGORITHMS.items()},
         update_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
         transfer_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
         certificates={host.fqdn: _certificate(host.fqdn) for host in HOSTS if host.kind is Kind.SENDER},
@@ -160,17 +174,48 @@ def _ssh_key() -> SshKey:
     return SshKey(private.decode(), public.decode())
 
 
-def _zone_key(zone: str) -> ZoneKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    numbers = key.private_numbers()
-    dnskey = dns.dnssec.make_dnskey(key.public_key(), Algorithm.ECDSAP256SHA256, flags=_KEY_FLAGS)
-    private = (
-        "Private-key-format: v1.3\n"
-        f"Algorithm: {_ALGORITHM} (ECDSAP256SHA256)\n"
-        f"PrivateKey: {base64.b64encode(numbers.private_value.to_bytes(32, 'big')).decode()}\n"
+def _zone_key(zone: str, algorithm: int) -> ZoneKey:
+    key, numbers = _MAKERS[algorithm]()
+    dnskey = dns.dnssec.make_dnskey(key.public_key(), Algorithm(algorithm), flags=_KEY_FLAGS)
+    private = f"Private-key-format: v1.3\nAlgorithm: {algorithm} ({Algorithm(algorithm).name})\n" + "".join(
+        f"{name}: {base64.b64encode(value).decode()}\n" for name, value in numbers.items()
     )
     ds = dns.dnssec.make_ds(dns.name.from_text(zone), dnskey, "SHA256")
     return ZoneKey(zone, dns.dnssec.key_id(dnskey), dnskey.to_text(), ds.to_text(), private)
+
+
+def _ecdsa_key() -> tuple[ec.EllipticCurvePrivateKey, dict[str, bytes]]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key, {"PrivateKey": key.private_numbers().private_value.to_bytes(32, "big")}
+
+
+def _ed25519_key() -> tuple[ed25519.Ed25519PrivateKey, dict[str, bytes]]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    return key, {"PrivateKey": key.private_bytes_raw()}
+
+
+def _rsa_key() -> tuple[rsa.RSAPrivateKey, dict[str, bytes]]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    numbers = key.private_numbers()
+    named = {
+        "Modulus": numbers.public_numbers.n,
+        "PublicExponent": numbers.public_numbers.e,
+        "PrivateExponent": numbers.d,
+        "Prime1": numbers.p,
+        "Prime2": numbers.q,
+        "Exponent1": numbers.dmp1,
+        "Exponent2": numbers.dmq1,
+        "Coefficient": numbers.iqmp,
+    }
+    return key, {name: value.to_bytes((value.bit_length() + 7) // 8, "big") for name, value in named.items()}
+
+
+_MAKERS: dict[int, Callable[[], tuple[PrivateKey, dict[str, bytes]]]] = {
+    RSASHA256: _rsa_key,
+    ECDSAP256SHA256: _ecdsa_key,
+    ED25519: _ed25519_key,
+}
+"""Each algorithm's private key, and its parts as BIND names them."""
 
 
 def _certificate(name: str) -> ServerCertificate:

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     SECONDARY = "secondary"
     SENDER = "sender"
     MANAGED = "managed"
+    CLIENT = "client"  # managed too, for its name resolution only: no mail, no zone
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,34 @@ class Host:
     suite: Suite = Suite.TRIXIE
     mail_domain: str = ""
     default: bool = True
+    mounted: bool = False
+    """Whether the container engine mounts /etc/resolv.conf into the container, as it does unless told otherwise."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether roles are run on it."""
+        return self.kind in {Kind.MANAGED, Kind.CLIENT}
 
     @property
     def flavour(self) -> Flavour:
         """The image the host is made from."""
-        return Flavour.MANAGED if self.kind is Kind.MANAGED else Flavour.SERVICE
+        return Flavour.MANAGED if self.managed else Flavour.SERVICE
+
+
+_CLIENTS = ("resolvconf", "openresolv", "networkd", "resolved", "leases", "mounted")
+"""By what shall own /etc/resolv.conf on them; molecule/resolver_managers makes it so."""
+
+
+def _client(name: str, index: int, release: int, suite: Suite) -> Host:
+    return Host(
+        f"{name}{release}",
+        f"{name}{release}.clients.example",
+        index,
+        Kind.CLIENT,
+        suite,
+        default=False,
+        mounted=name == "mounted",
+    )
 
 
 HOSTS = (
@@ -79,6 +103,8 @@ HOSTS = (
     ),
     Host("mx1", "mx1.one.example", 31, Kind.MANAGED, Suite.TRIXIE, mail_domain="one.example"),
     Host("mx2", "mx2.two.example", 32, Kind.MANAGED, Suite.BOOKWORM, mail_domain="two.example"),
+    *(_client(name, 40 + number, 13, Suite.TRIXIE) for number, name in enumerate(_CLIENTS)),
+    *(_client(name, 50 + number, 12, Suite.BOOKWORM) for number, name in enumerate(_CLIENTS)),
 )
 ALWAYS = frozenset({Kind.ROOT, Kind.PRIMARY, Kind.SECONDARY})
 

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 NEGATIVE_TTL = 5  # seconds; also the SOA's MINIMUM
 REFRESH = 30
+RSASHA256, ECDSAP256SHA256, ED25519 = 8, 13, 15  # RFC 5702, 6605, 8080
+LONG_NAME = "long.nsec3.example"
+"""Its TXT RRset fits no UDP datagram that resolvers ask for."""
+
+
+class Denial(StrEnum):
+    """How a signed zone proves that something is not there."""
+
+    NSEC = "nsec"
+    NSEC3 = "nsec3"
+    OPT_OUT = "opt-out"  # NSEC3 that passes over unsigned delegations (RFC 5155 section 6)
 
 
 class Delegation(StrEnum):
@@ -31,20 +42,32 @@ class Delegation(StrEnum):
     UNSIGNED = "unsigned"  # not signed, no DS
     ISLAND = "island"  # signed, but the parent has no DS
     BOGUS = "bogus"  # signed, but the parent's DS belongs to another key
+    EXPIRED = "expired"  # signed, and the parent has its DS, but the signatures hold no longer
 
 
 @dataclass(frozen=True)
 class Zone:
-    """A zone below ``example.``, named without the trailing dot. ``dynamic``: the TSIG key may change TLSA records."""
+    """A zone below ``example.``, named without the trailing dot. ``dynamic``: the TSIG key may change TLSA records.
+
+    ``algorithm`` is its key's DNSSEC algorithm.
+    """
 
     name: str
     delegation: Delegation = Delegation.SECURE
     dynamic: bool = True
+    algorithm: int = ECDSAP256SHA256
+    denial: Denial = Denial.NSEC
 
     @property
     def signed(self) -> bool:
         """Whether the primary signs it."""
         return self.delegation is not Delegation.UNSIGNED
+
+    @property
+    def parent(self) -> str:
+        """The zone that delegates it: the closest one above that the lab has."""
+        above = [zone.name for zone in ZONES if self.name.endswith(f".{zone.name}")]
+        return max(above, key=len, default="example")
 
 
 ZONES = (
@@ -55,9 +78,20 @@ ZONES = (
     Zone("unsigned.example", Delegation.UNSIGNED),
     Zone("island.example", Delegation.ISLAND),
     Zone("bogus.example", Delegation.BOGUS),
+    Zone("expired.example", Delegation.EXPIRED, dynamic=False),
+    Zone("nsec3.example", dynamic=False, denial=Denial.NSEC3),
+    Zone("unsigned.nsec3.example", Delegation.UNSIGNED, dynamic=False),
+    Zone("optout.example", dynamic=False, denial=Denial.OPT_OUT),
+    Zone("unsigned.optout.example", Delegation.UNSIGNED, dynamic=False),
+    Zone("rsa.example", dynamic=False, algorithm=RSASHA256),
+    Zone("ed25519.example", dynamic=False, algorithm=ED25519),
 )
-SIGNED_NAMES = (".", "example", *(zone.name for zone in ZONES if zone.signed))
-"""Every zone that needs a key."""
+KEY_ALGORITHMS = {
+    ".": ECDSAP256SHA256,
+    "example": ECDSAP256SHA256,
+    **{zone.name: zone.algorithm for zone in ZONES if zone.signed},
+}
+"""Every zone that needs a key, and of which algorithm."""
 
 
 def _addresses(lab: Lab, owner: str, host: Host) -> list[str]:
@@ -103,14 +137,21 @@ def example_zone(lab: Lab, ds: Mapping[str, str]) -> str:
         *_addresses(lab, f"{primary.fqdn}.", primary),
         *_addresses(lab, f"{secondary.fqdn}.", secondary),
     ]
+    return "\n".join([*lines, *_delegations("example", ds)]) + "\n"
+
+
+def _delegations(parent: str, ds: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
     for zone in ZONES:
-        lines += [f"{zone.name}. NS {server.fqdn}." for server in (primary, secondary)]
-        if zone.delegation is Delegation.SECURE:
+        if zone.parent != parent:
+            continue
+        lines += [f"{zone.name}. NS {_by_kind(kind).fqdn}." for kind in (Kind.PRIMARY, Kind.SECONDARY)]
+        if zone.delegation in {Delegation.SECURE, Delegation.EXPIRED}:
             lines.append(f"{zone.name}. DS {ds[zone.name]}")
         elif zone.delegation is Delegation.BOGUS:
             tag, algorithm, digest_type, digest = ds[zone.name].split()
             lines.append(f"{zone.name}. DS {tag} {algorithm} {digest_type} {digest[::-1]}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def child_zone(lab: Lab, zone: Zone, sender_tlsa: Mapping[str, str]) -> str:
@@ -125,4 +166,7 @@ def child_zone(lab: Lab, zone: Zone, sender_tlsa: Mapping[str, str]) -> str:
     if not own:
         first = next(host for host in HOSTS if host.kind is Kind.MANAGED)
         lines += ["@ MX 10 mx", *_addresses(lab, "mx", first)]
+    if LONG_NAME.endswith(f".{zone.name}"):
+        lines += [f"{LONG_NAME}. TXT {'x' * 250}{number}" for number in range(8)]
+    lines += _delegations(zone.name, {})
     return "\n".join(lines) + "\n"

@@ -43,14 +43,26 @@ def test_the_root_delegates_example_and_knows_the_package_mirror() -> None:
 def test_example_vouches_as_each_zone_wants() -> None:
     zone = parsed(example_zone(LAB, DS), "example")
     for child in ZONES:
+        if child.parent != "example":
+            continue
         assert texts(zone, child.name, "NS") == ["ns1.example.", "ns2.example."]
-        expected = [DS[child.name]] if child.delegation is Delegation.SECURE else []
+        expected = [DS[child.name]] if child.delegation in {Delegation.SECURE, Delegation.EXPIRED} else []
         served = texts(zone, child.name, "DS")
         if child.delegation is Delegation.BOGUS:
             assert len(served) == 1
             assert served != [DS[child.name]]
         else:
             assert served == expected
+
+
+@pytest.mark.parametrize("parent", ["nsec3.example", "optout.example"])
+def test_a_zone_below_another_is_delegated_there(parent: str) -> None:
+    below = next(zone for zone in ZONES if zone.name == f"unsigned.{parent}")
+    assert below.parent == parent
+    above = next(zone for zone in ZONES if zone.name == below.parent)
+    zone = parsed(child_zone(LAB, above, TLSA), above.name)
+    assert texts(zone, below.name, "NS") == ["ns1.example.", "ns2.example."]
+    assert texts(zone, below.name, "DS") == []
 
 
 @pytest.mark.parametrize("child", ZONES, ids=lambda zone: zone.name)

@@ -44,9 +44,10 @@ def answered(query: Message, *, secure: bool, signed: bool) -> Message:
     data = "ns.example. h.example. 1 2 3 4 5" if rdtype == "SOA" else f"x.{name.lstrip('.')} SOA RRSIG NSEC"
     signature = RRSIG.format(name=name, rdtype=rdtype, algorithm=ALGORITHMS.get(name, 13))
     lines = (f"{name} 300 IN {rdtype} {data}", *((signature,) if signed else ()))
-    if rdtype == "SOA":
-        return reply(query, *lines, flags=flags)
-    return reply(query, authority=lines if signed else (), flags=flags)
+    denied = rdtype == "NSEC"
+    made = reply(query, *(() if denied else lines), authority=lines if denied and signed else (), flags=flags)
+    made.use_edns(0, 0, 1232)
+    return made
 
 
 def validating(query: Message, _transport: str) -> Sent:
@@ -196,15 +197,17 @@ def test_every_bit_of_a_reply_is_kept() -> None:
 
     asked = Question(name="good.example")
     with ScriptedNameserver(respond) as server:
-        assert ask_all([asked], "127.0.0.1", server.port, 1.0) == {
-            asked: Reply(
-                authenticated=True,
-                records=1,
-                signatures=(Signature(algorithm=13, inception=1698796800, expiration=1701388800),),
-                payload=1400,
-                explanation="EDE 6: why",
-            )
-        }
+        replies = ask_all([asked], "127.0.0.1", server.port, 1.0)
+    assert replies == {
+        asked: Reply(
+            authenticated=True,
+            records=1,
+            signatures=(Signature(algorithm=13, inception=1698796800, expiration=1701388800),),
+            payload=1400,
+            size=125,
+            explanation="EDE 6: why",
+        )
+    }
 
 
 def test_no_question_is_no_work() -> None:

@@ -82,7 +82,7 @@ def test_a_link_is_followed_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "resolv.conf").symlink_to("target")
     monkeypatch.setattr(host, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
     state = host.read_host()
-    assert (state.text, state.link, state.mounted) == ("nameserver 192.0.2.1\n", str(tmp_path / "target"), False)
+    assert (state.text, state.link, state.mounted) == ("nameserver 192.0.2.1\n", "target", False)
     assert answers == {}
 
 
@@ -90,7 +90,7 @@ def test_a_link_to_nowhere_is_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "resolv.conf").symlink_to("missing")
     monkeypatch.setattr(host, "RESOLV_CONF", str(tmp_path / "resolv.conf"))
     state = host.read_host()
-    assert (state.text, state.link) == (None, str(tmp_path / "missing"))
+    assert (state.text, state.link) == (None, "missing")
     assert answers == {}
 
 
@@ -224,3 +224,15 @@ def test_the_newest_file_of_a_folder_counts(tmp_path: Path) -> None:
     os.utime(tmp_path / "drop-ins", (300, 300))
     assert host._newest(str(tmp_path)) == 200
     assert host._newest(str(tmp_path / "missing")) == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_roots_key_counts_only_where_unbound_may_write_it(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Answers
+) -> None:
+    if there:
+        (tmp_path / "root.key").write_text("")
+    monkeypatch.setattr(host, "ROOT_KEY", str(tmp_path / "root.key"))
+    monkeypatch.setattr(host, "UNBOUND_USER", pwd.getpwuid(os.getuid()).pw_name)
+    assert host.read_host().root_key_writable is there
+    assert answers == {}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence import (
@@ -132,11 +133,20 @@ def test_denials_need_ad(replies: list[Reply], verdict: Verdict, evidence: str) 
         (SECURE, SILENCE, Verdict.FAILED, "by TCP: no answer in time"),
         (SILENCE, SECURE, Verdict.FAILED, "by UDP: no answer in time"),
         (PLAIN, SECURE, Verdict.FAILED, "no EDNS in the answer"),
+        (replace(SECURE, payload=1220), SECURE, Verdict.OK, "EDNS with 1220 bytes, answers by TCP"),
+        (replace(SECURE, payload=512), SECURE, Verdict.WARNING, "EDNS with 512 bytes, answers by TCP"),
+        (replace(SECURE, payload=4096), SECURE, Verdict.WARNING, "EDNS with 4096 bytes, answers by TCP"),
     ],
 )
 def test_edns_and_tcp_are_needed(by_udp: Reply, by_tcp: Reply, verdict: Verdict, evidence: str) -> None:
-    finding = judge_transport(by_udp, by_tcp)
+    finding = judge_transport(by_udp, by_tcp, [("zone", replace(SECURE, size=1232))])
     assert (checked(finding), finding.evidence) == (verdict, evidence)
+
+
+def test_an_answer_that_no_datagram_holds_has_shown_that_tcp_takes_over() -> None:
+    finding = judge_transport(SECURE, SECURE, [("short", SECURE), ("long TXT", replace(SECURE, size=2500))])
+    assert checked(finding) is Verdict.OK
+    assert finding.evidence.endswith("by TCP, to which it fell back for the 2500 bytes of long TXT")
 
 
 @pytest.mark.parametrize(

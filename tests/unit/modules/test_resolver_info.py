@@ -94,6 +94,7 @@ def test_what_is_seen_on_the_host_is_returned(capsys: pytest.CaptureFixture[str]
     ]
     assert result["postfix"] == [{"queue_directory": "/var/spool/postfix", "equal": False}]
     assert (result["postfix_resolvconf"], result["unbound_outdated"]) == (True, False)
+    assert result["root_key_writable"] is False
     assert result["listeners"] == ["unbound"]
     assert result["proved"] == {"host": False}
     assert {finding["subject"]: finding["verdict"] for finding in result["findings"]} == {
