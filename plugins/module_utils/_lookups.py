@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import typing as t
 from contextlib import asynccontextmanager
-from functools import partial
 
 from ._deps import importing
 
@@ -78,14 +77,13 @@ class _Questions(asyncio.DatagramProtocol):
         steps = self._resolver.steps(name, rdtype)
         query = next(steps)
         while True:
+            given: dns.message.Message | LookupFailed
             try:
-                response = await self._ask(query)
+                given = await self._ask(query)
             except LookupFailed as error:
-                follow: t.Callable[[], dns.message.Message] = partial(steps.throw, error)
-            else:
-                follow = partial(steps.send, response)
+                given = error
             try:
-                query = follow()
+                query = steps.send(given)
             except StopIteration as done:
                 return t.cast("Answer", done.value)
 
