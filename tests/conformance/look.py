@@ -5,7 +5,7 @@
 """Our own verdicts, taken inside the sender's network, so that its validating resolver is on loopback.
 
 Run as a process of its own: domains on standard input, or with --hosts hosts, each with `:PORT` where that is not 25;
-on standard output the report as JSON, with the greatest size that the process had, in KiB.
+on standard output the report as JSON, with the greatest size that the look had, in KiB.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def main() -> None:
         report = verify([], [_target(name) for name in names], Resolver())
     else:
         report = verify(names, [], Resolver())
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of the look, without these texts
     rows = [row.to_mapping() for row in report.endpoints]
     domains = [{"domain": domain.domain, "verdict": domain.verdict} for domain in report.domains]
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains, "size": size}))
 
 
