@@ -40,14 +40,18 @@ _AT_ONCE: t.Final = 96
 
 @asynccontextmanager
 async def lookups_of(resolver: Resolver) -> AsyncIterator[Lookup]:
-    """Give the asynchronous form of ``resolver.lookup``, which raises the same.
+    """Give the asynchronous form of ``resolver.lookup``, which raises the same. Raises LookupFailed without a way there.
 
     All questions leave from one port, connected to the resolver's, so that nothing else can answer. An id and the
     question must match besides; on the way to a resolver that is trusted nobody can guess at them.
     """
-    transport, questions = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Questions(resolver), remote_addr=(resolver.address, resolver.port)
-    )
+    try:
+        transport, questions = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Questions(resolver), remote_addr=(resolver.address, resolver.port)
+        )
+    except OSError as error:
+        msg = f"Cannot talk to the name server {resolver.address}: {error.strerror or error}"
+        raise LookupFailed(msg) from error
     try:
         yield questions.lookup
     finally:
