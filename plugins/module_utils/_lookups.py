@@ -40,7 +40,7 @@ _AT_ONCE: t.Final = 96
 
 @asynccontextmanager
 async def lookups_of(resolver: Resolver) -> AsyncIterator[Lookup]:
-    """Give the asynchronous form of ``resolver.lookup``, which raises the same. Raises LookupFailed without a way there.
+    """Give the asynchronous form of ``resolver.lookup``, which raises the same; LookupFailed also for no way there.
 
     All questions leave from one port, connected to the resolver's, so that nothing else can answer. An id and the
     question must match besides; on the way to a resolver that is trusted nobody can guess at them.
