@@ -96,6 +96,7 @@ molecule: tools ## the molecule scenarios; SCENARIO=name for one
 conformance: tools ## our verdicts and digests beside those of Postfix, Exim, OpenSSL and hash-slinger
 	$(PYTHON) -m conformance
 	$(PYTHON) -m conformance.side_by_side
+	$(PYTHON) -m conformance.protocols
 
 .PHONY: reliability
 reliability: tools ## kill the demo at three places, then run it whole

@@ -77,10 +77,11 @@ def judge_failure(place: Place, addresses: Addresses, tlsa: TlsaSet | None) -> t
 
 
 def _failed(row: EndpointReport, failure: Failure) -> EndpointReport:
+    of_records = failure.question.endswith(" TLSA")
     if failure.bogus:
-        cause = Cause.DENIAL_BOGUS if failure.denial else Cause.VALIDATION_FAILED
+        cause = Cause.DENIAL_BOGUS if of_records and failure.denial else Cause.VALIDATION_FAILED
     else:
-        cause = Cause.TLSA_UNANSWERED if failure.question.endswith(" TLSA") else Cause.LOOKUP_FAILED
+        cause = Cause.TLSA_UNANSWERED if of_records else Cause.LOOKUP_FAILED
     return settled(row, cause, question=failure.question, detail=failure.message)
 
 

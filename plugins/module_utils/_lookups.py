@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import typing as t
 from contextlib import asynccontextmanager
-from functools import partial
 
 from ._deps import importing
 
@@ -41,14 +40,18 @@ _AT_ONCE: t.Final = 96
 
 @asynccontextmanager
 async def lookups_of(resolver: Resolver) -> AsyncIterator[Lookup]:
-    """Give the asynchronous form of ``resolver.lookup``, which raises the same.
+    """Give the asynchronous form of ``resolver.lookup``, which raises the same; LookupFailed also for no way there.
 
     All questions leave from one port, connected to the resolver's, so that nothing else can answer. An id and the
     question must match besides; on the way to a resolver that is trusted nobody can guess at them.
     """
-    transport, questions = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Questions(resolver), remote_addr=(resolver.address, resolver.port)
-    )
+    try:
+        transport, questions = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Questions(resolver), remote_addr=(resolver.address, resolver.port)
+        )
+    except OSError as error:
+        msg = f"Cannot talk to the name server {resolver.address}: {error.strerror or error}"
+        raise LookupFailed(msg) from error
     try:
         yield questions.lookup
     finally:
@@ -78,14 +81,13 @@ class _Questions(asyncio.DatagramProtocol):
         steps = self._resolver.steps(name, rdtype)
         query = next(steps)
         while True:
+            given: dns.message.Message | LookupFailed
             try:
-                response = await self._ask(query)
+                given = await self._ask(query)
             except LookupFailed as error:
-                follow: t.Callable[[], dns.message.Message] = partial(steps.throw, error)
-            else:
-                follow = partial(steps.send, response)
+                given = error
             try:
-                query = follow()
+                query = steps.send(given)
             except StopIteration as done:
                 return t.cast("Answer", done.value)
 

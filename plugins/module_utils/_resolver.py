@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import typing as t
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from ._deps import importing
 
@@ -39,6 +39,8 @@ if t.TYPE_CHECKING:
     from dns.rrset import RRset
 
     from ._lookups import Lookup
+
+    Given = dns.message.Message | LookupFailed
 
 __all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text"]
 
@@ -96,14 +98,13 @@ class Resolver:
         steps = self.steps(name, rdtype)
         query = next(steps)
         while True:
+            given: dns.message.Message | LookupFailed
             try:
-                response = exchange(query, self.address, self.port, self.timeout)
+                given = exchange(query, self.address, self.port, self.timeout)
             except LookupFailed as error:
-                follow: t.Callable[[], dns.message.Message] = partial(steps.throw, error)
-            else:
-                follow = partial(steps.send, response)
+                given = error
             try:
-                query = follow()
+                query = steps.send(given)
             except StopIteration as done:
                 return t.cast("Answer", done.value)
 
@@ -111,8 +112,8 @@ class Resolver:
         """Give `lookup` in its asynchronous form, for many questions at once in the running event loop."""
         return lookups_of(replace(self, signatures=signatures))
 
-    def steps(self, name: str, rdtype: str) -> Generator[dns.message.Message, dns.message.Message, Answer]:
-        """The look-up without its transport: yields each question, takes its answer or LookupFailed, ends with Answer.
+    def steps(self, name: str, rdtype: str) -> Generator[dns.message.Message, Given, Answer]:
+        """The look-up without its transport: yields each question, is sent its answer or failure, ends with Answer.
 
         Raises what :meth:`lookup` raises.
         """
@@ -141,15 +142,13 @@ class Resolver:
 
     def _ask(
         self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False
-    ) -> Generator[dns.message.Message, dns.message.Message, dns.message.Message]:
-        try:
-            return (
-                yield question(
-                    name, rdtype, recursion=True, checking_disabled=checking_disabled, signatures=self.signatures
-                )
-            )
-        except LookupFailed as error:
-            raise self._failed(name, rdtype, str(error)) from error
+    ) -> Generator[dns.message.Message, Given, dns.message.Message]:
+        given = yield question(
+            name, rdtype, recursion=True, checking_disabled=checking_disabled, signatures=self.signatures
+        )
+        if isinstance(given, LookupFailed):
+            raise self._failed(name, rdtype, str(given)) from given
+        return given
 
     def _read(self, asked: dns.name.Name, rdtype: str, response: dns.message.Message) -> Answer:
         try:

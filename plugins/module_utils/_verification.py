@@ -117,14 +117,14 @@ async def _verified(
         return _all_unknown(domains, targets, Cause.RESOLVER_REMOTE, resolver=resolver.address)
     # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
     for signatures in (False, True):
-        async with resolver.lookups(signatures=signatures) as lookup:
-            try:
+        try:
+            async with resolver.lookups(signatures=signatures) as lookup:
                 root = await lookup(".", "NS")
-            except LookupFailed as failed:
-                silent = Cause.RESOLVER_SILENT
-                return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
-            if root.secure:
-                return await _Verification(lookup, settings).run(domains, targets)
+                if root.secure:
+                    return await _Verification(lookup, settings).run(domains, targets)
+        except LookupFailed as failed:  # of the root alone; later ones become rows
+            silent = Cause.RESOLVER_SILENT
+            return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
     return _all_unknown(domains, targets, Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
 
 

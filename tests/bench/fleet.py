@@ -10,68 +10,45 @@ behind a router that is not there, so that nothing ever comes back.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
 import json
-import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import typing as t
-from pathlib import Path
 
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
-from bench.verify import SOUND
-from conformance.server import talk_with
-from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
+from bench._sound_servers import sound_servers
+from conformance.stage import namespace_command, publish, python_environment
 from lab import lifecycle, topology
-from mail_server import certificate, new_key, server_context
+from mail_server import certificate, new_key
 
 _ENDPOINTS: t.Final = 10_000
 _DEAD: t.Final = 500
 _SAMPLE: t.Final = 2_500
 _ADDRESSES: t.Final = 19
-_FIRST: t.Final = 230
 _TIME_OUT: t.Final = 10.0  # Limits.connect
 _KIB_OF_A_ROW: t.Final = 12.0
 
 
 def run() -> list[dict[str, t.Any]]:
     """One row on time, one on memory."""
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that closes after TLS
     lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
     lifecycle.up(lab, topology.chosen_hosts(["sender"]))
     sender = lab.container(topology.host("sender"))
-    addresses = [f"10.53.{lab.number}.{_FIRST + number}" for number in range(_ADDRESSES)]
-    with tempfile.TemporaryDirectory() as directory, addresses_on_bridge(lab, addresses):
-        key = new_key("ecdsa")
-        chain = [certificate(key)]
-        context = server_context(Path(directory), (key, chain))
-
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await talk_with(SOUND, context, reader, writer)
-
-        @contextlib.asynccontextmanager
-        async def servers() -> t.AsyncIterator[None]:
-            async with contextlib.AsyncExitStack() as stack:
-                for address in addresses:
-                    await stack.enter_async_context(await asyncio.start_server(handle, address, 25, backlog=1024))
-                yield
-
-        with serving(servers), _black_hole(sender, f"10.53.{lab.number}.254"):
-            publish(lab, {"one.example": _updates(addresses, tlsa_record_for(chain[0]).to_text())})
-            alive, dead = _alive(), _dead()
-            few, _seconds = _look(sender, alive[:_SAMPLE], {"verified"})
-            many, alone = _look(sender, alive, {"verified"})
-            every = len(alive) // len(dead)
-            mixed = list(
-                itertools.chain(*(([name], alive[n * every : (n + 1) * every]) for n, name in enumerate(dead)))
-            )
-            _size, together = _look(sender, [name for part in mixed for name in part], {"verified", "unreachable"})
+    key = new_key("ecdsa")
+    chain = [certificate(key)]
+    router = f"10.53.{lab.number}.254"
+    with sound_servers(lab, _ADDRESSES, (key, chain)) as addresses, _black_hole(sender, router):
+        publish(lab, {"one.example": _updates(addresses, tlsa_record_for(chain[0]).to_text())})
+        alive, dead = _alive(), _dead()
+        few, _seconds = _look(sender, alive[:_SAMPLE], {"verified"})
+        many, alone = _look(sender, alive, {"verified"})
+        every = len(alive) // len(dead)
+        mixed = [name for n, one in enumerate(dead) for name in (one, *alive[n * every : (n + 1) * every])]
+        _size, together = _look(sender, mixed, {"verified", "unreachable"})
     kib = (many - few) / (len(alive) - _SAMPLE)
     return [
         {

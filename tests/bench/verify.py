@@ -11,10 +11,7 @@ chains of each server, the others at the one they are given.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
 import os
 import re
 import resource
@@ -26,49 +23,30 @@ from pathlib import Path
 
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
-from conformance.cases import Case
+from bench._sound_servers import sound_servers
 from conformance.peers import danesmtp_command
-from conformance.server import talk_with
-from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
+from conformance.stage import namespace_command, publish, python_environment
 from lab import lifecycle, podman, topology
-from mail_server import certificate, new_key, server_context
+from mail_server import certificate, new_key
 
 _HOSTS: t.Final = 500
 _PEER_HOSTS: t.Final = 20
 _ADDRESSES: t.Final = 20
-_FIRST: t.Final = 230
-SOUND: t.Final = Case(0, "bench", "", (), (), "", "ok", "verified", "authenticated", "matched")
 
 
 def run() -> list[dict[str, t.Any]]:
     """One row against posttls-finger, one against smtp-dane-verify."""
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that closes after TLS
     lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
     lifecycle.up(lab, topology.chosen_hosts(["sender"]))
     sender = lab.container(topology.host("sender"))
-    addresses = [f"10.53.{lab.number}.{_FIRST + number}" for number in range(_ADDRESSES)]
-    with tempfile.TemporaryDirectory() as directory, addresses_on_bridge(lab, addresses):
-        rsa, ecdsa = new_key("rsa"), new_key("ecdsa")
-        chains = (rsa, [certificate(rsa)]), (ecdsa, [certificate(ecdsa)])
-        context = server_context(Path(directory), *chains)
-
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await talk_with(SOUND, context, reader, writer)
-
-        @contextlib.asynccontextmanager
-        async def servers() -> t.AsyncIterator[None]:
-            async with contextlib.AsyncExitStack() as stack:
-                for address in addresses:
-                    server = await asyncio.start_server(handle, address, 25)
-                    await stack.enter_async_context(server)
-                yield
-
-        with serving(servers):
-            publish(lab, _updates(addresses, [tlsa_record_for(chain[0]).to_text() for _key, chain in chains]))
-            _ours(sender)  # fills the resolver's cache for everybody
-            ours = min(_ours(sender) for _run in range(3))
-            finger = _finger(sender)
-            peer = _peer(sender, Path(directory))
+    rsa, ecdsa = new_key("rsa"), new_key("ecdsa")
+    chains = (rsa, [certificate(rsa)]), (ecdsa, [certificate(ecdsa)])
+    with tempfile.TemporaryDirectory() as directory, sound_servers(lab, _ADDRESSES, *chains) as addresses:
+        publish(lab, _updates(addresses, [tlsa_record_for(chain[0]).to_text() for _key, chain in chains]))
+        _ours(sender)  # fills the resolver's cache for everybody
+        ours = min(_ours(sender) for _run in range(3))
+        finger = _finger(sender)
+        peer = _peer(sender, Path(directory))
     return [
         _row("verify_cpu", ours, finger, "posttls-finger -c -l dane under xargs -P 4", 5.0),
         _row("verify_peer", ours, peer, "smtp-dane-verify", 20.0),

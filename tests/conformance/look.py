@@ -4,8 +4,8 @@
 
 """Our own verdicts, taken inside the sender's network, so that its validating resolver is on loopback.
 
-Run as a process of its own: domains on standard input, or with --hosts hosts for their port 25; the report on standard
-output as JSON, with the greatest size that the process had, in KiB.
+Run as a process of its own: domains on standard input, or with --hosts hosts, each with `:PORT` where that is not 25;
+on standard output the report as JSON, with the greatest size that the look had, in KiB.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ import json
 import resource
 import sys
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
+from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls, starttls_of_port
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 from ansible_collections.mailsec.dane.plugins.module_utils._verification import HostTarget, verify
+
+
+def _target(text: str) -> HostTarget:
+    name, _colon, port = text.partition(":")
+    number = int(port or 25)
+    return HostTarget(name, number, starttls_of_port(number) or Starttls.SMTP)
 
 
 def main() -> None:
     """Look at what standard input names."""
     names = sys.stdin.read().split()
     if "--hosts" in sys.argv[1:]:
-        report = verify([], [HostTarget(name, 25, Starttls.SMTP) for name in names], Resolver())
+        report = verify([], [_target(name) for name in names], Resolver())
     else:
         report = verify(names, [], Resolver())
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of the look, without these texts
     rows = [row.to_mapping() for row in report.endpoints]
     domains = [{"domain": domain.domain, "verdict": domain.verdict} for domain in report.domains]
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains, "size": size}))
 
 

@@ -341,6 +341,9 @@ def test_failed_look_ups_are_bogus_or_unreachable_and_never_absent() -> None:
         assert row.verdict is verdict
     (row,) = judge_failure(place, Addresses(HOST, failures=(Failure(f"{HOST} A", "why", bogus=False),)), None)
     assert (row.verdict, row.cause) == (Verdict.UNREACHABLE, "lookup_failed")
+    denied = Failure(f"{HOST} AAAA", "why", bogus=True, denial=True)
+    (other,) = judge_failure(place, Addresses(HOST, failures=(denied,)), None)
+    assert other.cause == "validation_failed"
     assert row.reason.startswith("the DNS does not answer mx.example A, so senders keep the mail: why. To mend: ")
 
 

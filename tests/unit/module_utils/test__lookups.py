@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import time
 import typing as t
@@ -145,3 +146,12 @@ def test_nobody_listens() -> None:
 
     with pytest.raises(LookupFailed, match="No answer in time"):
         asyncio.run(lookup_nowhere())
+
+
+def test_no_way_to_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "create_datagram_endpoint", unreachable)
+    with pytest.raises(LookupFailed, match=r"Cannot talk to the name server 127\.0\.0\.1: Network is unreachable"):
+        ask(found)
