@@ -4,10 +4,10 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a rollover is decided from, and the decision: plain values, no behaviour but small look-ups.
+"""What a rollover looks at, what it remembers, and what it decides: the values that ``_rollover.decide`` works on.
 
-Times are POSIX seconds, spans are seconds. A chain comes as the set of all TLSA records that match it, so that nothing
-here needs cryptography.
+A chain is given as the set of all TLSA records that match it, so that nothing here needs cryptography. All times are
+POSIX seconds, all durations seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import enum
 import typing as t
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,160 +38,181 @@ __all__ = [
 
 
 class Scheme(enum.StrEnum):
-    """Which records stand in the DNS at rest (DESIGN of the rollover guide)."""
+    """Which records are published beside those of the deployed and the staged chain (DESIGN section 5)."""
 
-    CURRENT_NEXT = "current+next"  # 3 1 1 of the key in use, and of the key to come
-    CURRENT_ISSUER = "current+issuer"  # 3 1 1 of the key in use, and 2 1 1 of a CA in the served chain
-    CURRENT = "current"  # 3 1 1 of the key in use
-    NONE = "none"  # no records: DANE ends for the name
+    CURRENT_NEXT = "current+next"  # the 3 1 1 of a key made beforehand: a rollover to it needs no wait
+    CURRENT_ISSUER = "current+issuer"  # the 2 1 1 of the CA in the served chain: the net beneath
+    CURRENT = "current"
+    NONE = "none"  # DANE ends for the name
 
 
 class Kind(enum.StrEnum):
-    """What to do next."""
+    """What is to be done now; each is one action that can be repeated."""
 
-    PUBLISH = "publish"
+    PUBLISH = "publish"  # add records
+    RETIRE = "retire"  # remove records
+    DEPLOY = "deploy"  # switch the store, reload, prove each endpoint live
     WAIT = "wait"
-    DEPLOY = "deploy"
-    RETIRE = "retire"
     DONE = "done"
-    REFUSE = "refuse"
+    REFUSE = "refuse"  # it cannot go on before somebody changes something
+
+
+# --- what is looked at ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A key and chain that is served or could be."""
+    """One chain that is, or could be, served.
+
+    ``algorithm`` is ``ecdsa`` or ``rsa``. ``records`` are all records that match the chain: usages 0 to 3, selectors 0
+    and 1, matching types 1 and 2 (and 0). ``key`` is its 3 1 1; ``issuers`` are the 2 1 1 of each CA certificate in the
+    served chain, the one nearest to the leaf first (none for a self-signed one).
+    """
 
     algorithm: str
-    """``ecdsa`` or ``rsa``."""
     records: frozenset[TlsaRecord]
-    """Every record that matches the chain, of all usages, selectors and matching types that can be computed."""
     key: TlsaRecord
-    """``3 1 1`` of the key."""
-    issuers: tuple[TlsaRecord, ...] = ()
-    """``2 1 1`` of each CA certificate in the served chain, the leaf's issuer first; empty for a self-signed one."""
-    not_after: float = float("inf")
+    issuers: tuple[TlsaRecord, ...]
+    not_after: float
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Keys and chains that are switched to together, one for each key algorithm."""
+    """The chains that are deployed together, one for each key algorithm; ``identifier`` is that of the store."""
 
     identifier: str
     chains: tuple[Chain, ...]
 
     @property
     def keys(self) -> frozenset[TlsaRecord]:
-        """The ``3 1 1`` of every key."""
+        """The 3 1 1 of every chain."""
         return frozenset(chain.key for chain in self.chains)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one authoritative server at one address serves at an owner name, aliases followed.
+    """What one address of one authoritative server serves at one owner name, aliases followed.
 
-    ``ttl`` is the largest along the aliases; the negative TTL where there are no records. With an ``error`` the rest
-    means nothing.
+    ``ttl`` is the largest along the aliases; without records it is the negative TTL (RFC 2308 section 5). With
+    ``error`` the records and the TTL mean nothing: a failed read is no absence.
     """
 
     server: str
     address: str
-    records: frozenset[TlsaRecord] = frozenset()
-    ttl: int = 0
+    records: frozenset[TlsaRecord]
+    ttl: int
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one address of an endpoint showed, a chain for each key algorithm; with an ``error`` it is not known."""
+    """What one address of one endpoint showed: a chain for each key algorithm that it has. ``owner``: whose TLSA name."""
 
     owner: str
     address: str
-    chains: tuple[Chain, ...] = ()
+    chains: tuple[Chain, ...]
     error: str | None = None
+
+
+# --- what is remembered ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A TLSA RRset that resolvers, or senders themselves, may hold: until ``until``, or as long as it is None.
+    """One RRset that was, or may have been, served at ``owner``.
 
-    ``known`` is false for what was served before the ledger began; nobody knows what that was, so the keys that are
-    deployed are all that can be said to match it.
+    ``records`` None: what was served before the ledger began is not known. ``until`` None: it is open, that is, still
+    served, or its publication was intended and may still come; else until when a resolver, and a sender's own cache
+    behind it, may hold it. ``intended`` is when this host set out to publish it, None when it was only seen.
     """
 
     owner: str
-    records: frozenset[TlsaRecord]
+    records: frozenset[TlsaRecord] | None
     ttl: int
     until: float | None = None
-    known: bool = True
+    intended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What may still be held. ``updated`` is None before the first note, ``deployed_at`` before the first switch."""
+    """Every RRset that a resolver may still hold; of one owner name, the older ones stand first.
+
+    ``updated`` is the time of the last look at the servers. ``deployed_at`` is when the last deployment was proved
+    live, or when the ledger began: the rollback window counts from it.
+    """
 
     versions: tuple[Version, ...] = ()
     updated: float | None = None
     deployed_at: float | None = None
-    deployed: str | None = None
-    """The generation that was deployed when ``deployed_at`` was noted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the user wants. All spans are in seconds."""
-
-    owners: tuple[str, ...]
-    scheme: Scheme
-    ttl: int = 3600
-    multiplier: float = 2.0
-    """Times the TTL of the RRset that lacked a record (RFC 7671 section 8.1)."""
-    sender_cache: int = 101
-    """How long a mail sender keeps records itself: Postfix min(TTL, 100) + 1 (its source, tls_dane.c)."""
-    margin: int = 60
-    """Beyond every TTL; also the bound that the host's clock is held to."""
-    unknown_ttl: int = 86400
-    """What may be held from before the ledger began: unbound's cache-max-ttl."""
-    max_gap: int = 3600
-    """A ledger that was not updated for longer proves nothing, and begins anew."""
-    exclusive: bool = True
-    """False: other machines stand behind the name, and only records known as ours are ever removed."""
-    extra: frozenset[TlsaRecord] = frozenset()
-    """Always published, never removed."""
-    emergency: bool = False
-    """A key is compromised: any usable record that matches is enough, and the records of former keys go first."""
-    relax_on_expiry: bool = False
-    """Where a certificate expires before its successor may be deployed: any usable record that matches is enough."""
-    retire_after: int = 0
-    """How long former records stay after a switch, so that the former key can be gone back to at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that a decision is made from. ``answers`` has every owner of the policy as a key."""
+    """Everything that a decision rests on. Every owner name of the policy is a key of ``answers``.
+
+    ``ledger`` has been brought up to date with the same answers. ``former``: records of older generations in the
+    store, once ours. ``reload_owed``: the deployed generation was switched, and services may not have loaded it.
+    """
 
     answers: Mapping[str, tuple[Answer, ...]]
     served: tuple[Served, ...]
     deployed: Generation | None
-    staged: Generation | None = None
-    next: Generation | None = None
-    former: frozenset[TlsaRecord] = frozenset()
-    """Records that were once ours."""
-    reload_owed: bool = False
-    """Services may not have loaded what is deployed."""
-    ledger: Ledger = field(default_factory=Ledger)
+    staged: Generation | None
+    next: Generation | None
+    former: frozenset[TlsaRecord]
+    reload_owed: bool
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the administrator wants.
+
+    ``margin`` covers what the clock may be wrong by. ``unknown_ttl`` is the largest TTL that records from before the
+    ledger began may have. A ledger not updated for longer than ``max_gap`` proves nothing; it is also how long a
+    transfer between name servers may be under way. ``exclusive`` False: other machines stand behind the same name, and
+    only records that are or were ours are removed. ``extra`` is always published. ``compromised``: the 3 1 1 of keys
+    that somebody else may have. While one of them is deployed, the staged chain, or else the next key, is deployed as
+    soon as *any* usable record matches it, and its record is the first to be retired; none of them is ever deployed
+    again. (An emergency names the keys, so that it ends by itself when they are gone.) ``retire_after`` is the rollback
+    window: for so long after a deployment the former records stay.
+    """
+
+    owners: tuple[str, ...]
+    scheme: Scheme
+    ttl: int
+    multiplier: float = 2.0
+    sender_cache: int = 101
+    margin: int = 60
+    unknown_ttl: int = 86400
+    max_gap: int = 3600
+    exclusive: bool = True
+    extra: frozenset[TlsaRecord] = frozenset()
+    compromised: frozenset[TlsaRecord] = frozenset()
+    relax_on_expiry: bool = False
+    retire_after: int = 0
+
+
+# --- what is decided ------------------------------------------------------------------------------------------------------
+
+_NOTHING: t.Final[Mapping[str, tuple[TlsaRecord, ...]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One step, or why there is none.
+    """One step, and why.
 
-    ``until`` is when a wait ends; None where nobody can tell, so look again. ``owners`` are the RRsets after a
-    publication or removal, only those that change. ``alarms`` are for a person, whatever the step.
+    ``owners``, for publish and retire: the RRset after the step, by owner name, only those that change; ``removed``,
+    for retire, what goes from each. Publish only ever adds (state ``present``), retire only ever removes (``absent``).
+    Before acting on either, the ledger must be saved with what ``intend`` makes of it. ``generation``, for deploy: what
+    to deploy, and when it is deployed already, what to reload and prove. ``until``, for wait: when to look again; None:
+    at the next run. ``alarms`` are what somebody should hear whatever the decision is, a sentence each.
     """
 
     kind: Kind
     why: str
     until: float | None = None
-    owners: Mapping[str, tuple[TlsaRecord, ...]] = field(default_factory=dict)
+    owners: Mapping[str, tuple[TlsaRecord, ...]] = field(default_factory=lambda: _NOTHING)
+    removed: Mapping[str, tuple[TlsaRecord, ...]] = field(default_factory=lambda: _NOTHING)
     generation: str | None = None
     alarms: tuple[str, ...] = ()
