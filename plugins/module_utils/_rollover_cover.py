@@ -4,13 +4,13 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Whether a TLSA RRset covers a chain: what the rule of a rollover is made of (RFC 7671 section 8)."""
+"""Whether an RRset fits a chain: strictly (RFC 7671 section 8), or, in an emergency only, by any usable record."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ._usability import passed_over, unusable_reason
+from ._tlsa_fields import MatchingType, Selector, Usage
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,38 +18,37 @@ if t.TYPE_CHECKING:
     from ._rollover_state import Chain
     from ._tlsa import TlsaRecord
 
-__all__ = ["covers", "covers_somehow", "groups", "is_computable"]
+__all__ = ["covers", "covers_by_any", "groups", "unmatched"]
 
-Parameters = tuple[int, int, int]
-
-
-def is_computable(record: TlsaRecord) -> bool:
-    """Whether anybody can say what the record matches; private and unknown numbers are left out of the rule."""
-    return record.usage <= 3 and record.selector <= 1 and record.matching_type <= 2
+Group = tuple[int, int, int]
 
 
-def groups(records: Iterable[TlsaRecord]) -> dict[Parameters, set[TlsaRecord]]:
-    """Computable records by (usage, selector, matching type)."""
-    found: dict[Parameters, set[TlsaRecord]] = {}
-    for record in records:
-        if is_computable(record):
-            found.setdefault(record.parameters, set()).add(record)
-    return found
+def groups(records: Iterable[TlsaRecord]) -> frozenset[Group]:
+    """Each (usage, selector, matching type) among `records` that a client can compute."""
+    return frozenset(
+        record.parameters
+        for record in records
+        if record.usage <= Usage.DANE_EE
+        and record.selector <= Selector.SPKI
+        and record.matching_type <= MatchingType.SHA2_512
+    )
 
 
-def covers(records: Iterable[TlsaRecord], chain: Chain) -> bool:
-    """Strictly: each (usage, selector, matching type) among `records` has one that matches the chain.
-
-    No records cover every chain: without them a sender does not authenticate.
-    """
-    return all(group & chain.records for group in groups(records).values())
+def unmatched(records: Iterable[TlsaRecord], chain: Chain) -> frozenset[Group]:
+    """The groups of an RRset in which no record matches `chain`."""
+    rrset = frozenset(records)
+    return groups(rrset) - groups(rrset & chain.records)
 
 
-def covers_somehow(records: Iterable[TlsaRecord], chain: Chain) -> bool:
-    """Relaxed, for emergencies: some record that mail senders use matches, or there is none that they can use.
+def covers(records: Iterable[TlsaRecord], chains: Iterable[Chain]) -> bool:
+    """Whether every chain has a matching record in each group of the RRset. An empty RRset covers everything."""
+    rrset = frozenset(records)
+    return not any(unmatched(rrset, chain) for chain in chains)
 
-    A record that digest agility passes over does not count (RFC 7671 section 9).
-    """
-    usable = [record for record in records if unusable_reason(record) is None]
-    ignored = passed_over(usable)
-    return not usable or any(record in chain.records for record in usable if record not in ignored)
+
+def covers_by_any(records: Iterable[TlsaRecord], chains: Iterable[Chain]) -> bool:
+    """Whether every chain has some matching record of usage 2 or 3, or the RRset has none that mail clients use."""
+    usable = frozenset(
+        record for record in records if record.usage in {Usage.DANE_TA, Usage.DANE_EE} and groups((record,))
+    )
+    return not usable or all(usable & chain.records for chain in chains)

@@ -4,159 +4,238 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The ledger: which TLSA RRsets may still be held by resolvers and senders. Pure; ``now`` is passed.
+"""The ledger: every RRset that a resolver, or a sender's own cache behind it, may still hold. Pure.
 
-A version is open as long as a server serves it, or may: one that did not answer may serve whatever it served before. It
-closes with the first look at which every server answered and none served it, and is held for :func:`hold` seconds from
-then on; as answers come before ``now``, that is never too short.
+What happens to one version of an RRset::
+
+    intend() ---------> open, not seen --+
+                             |           |  no server serves it,             until T
+                             v           +--------------------------> held ----------> forgotten
+    note(): served ---> open, seen ------+  and none can come to it
+
+Only a complete observation, one in which every server answered, closes a version. The versions of an owner name stand in
+the order in which they were published, so a server that serves a later one is past all earlier ones. Where the order
+cannot tell (a record was removed and added again), a version that this host published counts as possible until it has
+been superseded for longer than a transfer between name servers can be under way.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import typing as t
+from dataclasses import replace
 
+from ._errors import InvalidRecord
 from ._rollover_state import Ledger, Version
 from ._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ._rollover_state import Answer, Policy
 
-__all__ = ["from_json", "held", "hold", "is_proof", "note", "switched", "to_json"]
+__all__ = ["Ledger", "Version", "from_json", "held", "hold", "intend", "note", "proved", "published", "to_json"]
 
-_FORM: t.Final = 1
+FORMAT: t.Final = 1
 
 
 def hold(ttl: int, policy: Policy) -> float:
-    """How long an RRset with this TTL may be held after no server serves it any more, in seconds.
-
-    Two TTLs (RFC 7671 section 8.1), or one, a sender's own cache and a margin, whichever is longer.
-    """
+    """For how many seconds after its last sight an RRset of this TTL may be held (DESIGN section 5, rule 4)."""
     return max(policy.multiplier * ttl, ttl + policy.sender_cache + policy.margin)
 
 
-def is_proof(ledger: Ledger, policy: Policy, now: float) -> bool:
-    """Whether the ledger tells of all that was served lately: neither new, nor from the future, nor long asleep."""
-    if ledger.updated is None:
-        return False
-    return ledger.updated - policy.margin <= now <= ledger.updated + policy.max_gap
+def held(ledger: Ledger, owner: str, now: float) -> tuple[Version, ...]:
+    """The versions of the RRset at `owner` that may be held at `now`, oldest first."""
+    return tuple(one for one in ledger.versions if one.owner == owner and (one.until is None or one.until > now))
 
 
 def note(ledger: Ledger, answers: Mapping[str, Sequence[Answer]], policy: Policy, now: float) -> Ledger:
-    """The ledger after a look at every owner; ``now`` is after the last answer."""
-    if not is_proof(ledger, policy, now):
-        ledger = _begun(ledger, answers, policy, now)
+    """The ledger after a look at the servers that ended before `now`.
+
+    One that is new, from the future or too old proves nothing: it begins anew, with an unknown version at each owner.
+    """
+    if ledger.updated is None or not -policy.margin <= now - ledger.updated <= policy.max_gap:
+        ledger = Ledger(deployed_at=now)
     versions: list[Version] = []
-    for owner in dict.fromkeys([*(version.owner for version in ledger.versions), *answers]):
-        known = [version for version in ledger.versions if version.owner == owner]
-        versions += _noted(owner, known, answers.get(owner, ()), policy, now)
-    return Ledger(tuple(versions), now, ledger.deployed_at, ledger.deployed)
+    for owner in policy.owners:
+        known = [one for one in ledger.versions if one.owner == owner] or [_unknown(owner, policy, now)]
+        versions += _noted(known, owner, answers.get(owner, ()), policy, now)
+    return replace(ledger, versions=tuple(versions), updated=now)
 
 
-def switched(ledger: Ledger, generation: str, now: float) -> Ledger:
-    """The ledger after ``generation`` was deployed, for the time that former records stay (``retire_after``)."""
-    return Ledger(ledger.versions, ledger.updated, now, generation)
+def intend(ledger: Ledger, owners: Mapping[str, Iterable[TlsaRecord]], policy: Policy) -> Ledger:
+    """The ledger to save before the RRsets in `owners` are published: a crash must leave nothing unremembered."""
+    versions = list(ledger.versions)
+    for owner, rrset in owners.items():
+        records = frozenset(rrset)
+        places = [place for place, one in enumerate(versions) if one.owner == owner and one.until is None]
+        if places and versions[places[-1]].records == records:
+            versions[places[-1]] = replace(versions[places[-1]], intended=True)
+        else:
+            ttl = max([policy.ttl, *(versions[place].ttl for place in places)])
+            versions.append(Version(owner, records, ttl, intended=True, seen=False))
+    return replace(ledger, versions=tuple(versions))
 
 
-def held(ledger: Ledger, owner: str, now: float) -> tuple[Version, ...]:
-    """The versions of an owner's RRset that somebody may hold at ``now``."""
-    return tuple(
-        version
-        for version in ledger.versions
-        if version.owner == owner and (version.until is None or version.until > now)
-    )
+def published(ledger: Ledger, owners: Iterable[str], now: float) -> Ledger:
+    """The ledger after the provider accepted, before `now`, what was intended at `owners`."""
+    versions = list(ledger.versions)
+    for owner in owners:
+        places = [place for place, one in enumerate(versions) if one.owner == owner and one.intended]
+        for place in places[-1:]:
+            versions[place] = replace(versions[place], published=now)
+    return replace(ledger, versions=tuple(versions))
 
 
-def _begun(ledger: Ledger, answers: Mapping[str, Sequence[Answer]], policy: Policy, now: float) -> Ledger:
-    """A ledger that begins now. What the old one knew may still be held; so may what nobody knows of."""
+def proved(ledger: Ledger, now: float) -> Ledger:
+    """The ledger after a deployment was proved live at `now`."""
+    return replace(ledger, deployed_at=now)
+
+
+# --- one owner name -----------------------------------------------------------------------------------------------------
+
+
+def _unknown(owner: str, policy: Policy, now: float) -> Version:
     until = now + policy.unknown_ttl + policy.sender_cache + policy.margin
-    unknown = [Version(owner, frozenset(), policy.unknown_ttl, until, known=False) for owner in answers]
-    kept = [
-        Version(version.owner, version.records, version.ttl, _no_later(version.until, now, hold(version.ttl, policy)))
-        for version in ledger.versions
-        if version.known
-    ]
-    return Ledger((*unknown, *kept), now, ledger.deployed_at, ledger.deployed)
+    return Version(owner, None, policy.unknown_ttl, until)
 
 
-def _no_later(until: float | None, now: float, longest: float) -> float | None:
-    """An end that is further off than it can be was noted by a clock that was wrong."""
-    return None if until is None else min(until, now + longest)
+def _noted(known: list[Version], owner: str, answers: Sequence[Answer], policy: Policy, now: float) -> list[Version]:
+    good = [answer for answer in answers if answer.error is None]
+    shown = sorted({(tuple(sorted(answer.records)), answer.ttl) for answer in good})
+    contents = [(frozenset(records), ttl) for records, ttl in shown]
+    for records, ttl in contents:
+        known = _with_sight(known, Version(owner, records, ttl))
+    if good and len(good) == len(answers):
+        known = _closed(known, contents, policy, now)
+    return [one for one in _without_doubles(known) if one.until is None or one.until > now]
 
 
-def _noted(
-    owner: str, known: Sequence[Version], answers: Sequence[Answer], policy: Policy, now: float
+def _with_sight(known: list[Version], sight: Version) -> list[Version]:
+    """The versions with one that a server was seen to serve."""
+    for place, one in enumerate(known):
+        if one.until is None and one.records == sight.records and (one.ttl == sight.ttl or not one.seen):
+            return [*known[:place], replace(one, ttl=sight.ttl, seen=True), *known[place + 1 :]]
+    place = len(known)
+    while place and known[place - 1].until is None and not known[place - 1].seen and not _after(known, place, sight):
+        place -= 1
+    return [*known[:place], sight, *known[place:]]
+
+
+def _after(known: Sequence[Version], place: int, sight: Version) -> bool:
+    """Whether an RRset made by somebody else shows the change that the version before `place` was intended to make."""
+    before = (known[place - 2].records if place > 1 else None) or frozenset()
+    after = known[place - 1].records or frozenset()
+    there = sight.records or frozenset()
+    return after != before and after - before <= there and not (before - after) & there
+
+
+def _closed(
+    known: list[Version], contents: Sequence[tuple[frozenset[TlsaRecord], int]], policy: Policy, now: float
 ) -> list[Version]:
-    served = {(answer.records, answer.ttl): None for answer in answers if answer.error is None}
-    complete = bool(answers) and all(answer.error is None for answer in answers)
+    """The versions after a complete observation: those that no server serves, or can come to serve again, are closed."""
+    first = min(
+        next(place for place, one in enumerate(known) if one.until is None and (one.records, one.ttl) == content)
+        for content in contents
+    )
+    superseded: float | None = None
     found: list[Version] = []
-    for version in known:
-        if version.known and (version.records, version.ttl) in served:
-            continue
-        until = version.until
-        if until is None and complete:
-            until = now + hold(version.ttl, policy)
-        if until is None or until > now:
-            found.append(Version(owner, version.records, version.ttl, until, version.known))
-    return [*(Version(owner, records, ttl) for records, ttl in served), *found]
+    for place, one in reversed(list(enumerate(known))):
+        gone = one.until is None and (one.records, one.ttl) not in contents
+        settled = not one.intended or (superseded is not None and now - superseded > policy.max_gap)
+        found.append(replace(one, until=now + hold(one.ttl, policy)) if gone and (place < first or settled) else one)
+        superseded = superseded if one.published is None else one.published
+    return found[::-1]
+
+
+def _without_doubles(known: Sequence[Version]) -> list[Version]:
+    """Of equal versions that nothing open stands between, the last; of a held one that is open again, the open one."""
+    found: list[Version] = []
+    for place, one in enumerate(known):
+        later = known[place + 1 :]
+        follower = next((other for other in later if other.until is None), None)
+        if one.until is None:
+            doubled = follower is not None and _content(follower) == _content(one)
+        else:
+            doubled = any(
+                _content(other) == _content(one) and (other.until is None or other.until >= one.until)
+                for other in later
+            )
+        if not doubled:
+            found.append(one)
+    return found
+
+
+def _content(version: Version) -> tuple[frozenset[TlsaRecord] | None, int]:
+    return (version.records, version.ttl)
+
+
+# --- the file -----------------------------------------------------------------------------------------------------------
 
 
 def to_json(ledger: Ledger) -> str:
-    """The ledger as a text for a file."""
-    return (
-        json.dumps(
-            {
-                "form": _FORM,
-                "updated": ledger.updated,
-                "deployed_at": ledger.deployed_at,
-                "deployed": ledger.deployed,
-                "versions": [
-                    {
-                        "owner": version.owner,
-                        "records": sorted(record.to_text() for record in version.records),
-                        "ttl": version.ttl,
-                        "until": version.until,
-                        "known": version.known,
-                    }
-                    for version in ledger.versions
-                ],
-            },
-            indent=1,
-        )
-        + "\n"
+    """The ledger as its file holds it."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "updated": ledger.updated,
+            "deployed_at": ledger.deployed_at,
+            "versions": [
+                {
+                    "owner": one.owner,
+                    "records": None if one.records is None else sorted(record.to_text() for record in one.records),
+                    "ttl": one.ttl,
+                    "until": one.until,
+                    "intended": one.intended,
+                    "published": one.published,
+                    "seen": one.seen,
+                }
+                for one in ledger.versions
+            ],
+        },
+        indent=1,
     )
 
 
 def from_json(text: str) -> Ledger:
-    """The ledger that a file holds. Raises ValueError, KeyError, TypeError, AttributeError: it is damaged."""
-    raw = json.loads(text)
-    if raw["form"] != _FORM:
-        msg = f"form {raw['form']!r} is not {_FORM}"
-        raise ValueError(msg)
-    return Ledger(
-        tuple(_version(one) for one in raw["versions"]),
-        _time(raw["updated"]),
-        _time(raw["deployed_at"]),
-        None if raw["deployed"] is None else str(raw["deployed"]),
-    )
+    """The ledger that a file holds; one that proves nothing (``updated`` None) where it is damaged or not understood."""
+    try:
+        content = json.loads(text)
+        if content["format"] != FORMAT:
+            return Ledger()
+        versions = tuple(
+            Version(
+                _text(one["owner"]),
+                None if one["records"] is None else frozenset(TlsaRecord.from_text(_text(r)) for r in one["records"]),
+                _seconds(one["ttl"]),
+                _time(one["until"]),
+                one["intended"] is True,
+                _time(one["published"]),
+                one["seen"] is True,
+            )
+            for one in content["versions"]
+        )
+        return Ledger(versions, _time(content["updated"]), _time(content["deployed_at"]))
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidRecord):
+        return Ledger()
 
 
-def _version(raw: dict[str, t.Any]) -> Version:
-    return Version(
-        str(raw["owner"]),
-        frozenset(TlsaRecord.from_text(record) for record in raw["records"]),
-        int(raw["ttl"]),
-        _time(raw["until"]),
-        bool(raw["known"]),
-    )
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _seconds(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError
+    return value
 
 
 def _time(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) > 1e12:  # noqa: PLR0124  # NaN
-        msg = f"{value!r} is no time"
-        raise ValueError(msg)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError
     return float(value)

@@ -57,7 +57,7 @@ class Kind(enum.StrEnum):
     REFUSE = "refuse"  # it cannot go on before somebody changes something
 
 
-# --- what is looked at ----------------------------------------------------------------------------------------------------
+# --- what is looked at ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one address of one endpoint showed: a chain for each key algorithm that it has. ``owner``: whose TLSA name."""
+    """What one address of one endpoint showed: a chain for each key algorithm that it has. ``owner``: its TLSA name."""
 
     owner: str
     address: str
@@ -114,7 +114,7 @@ class Served:
     error: str | None = None
 
 
-# --- what is remembered ---------------------------------------------------------------------------------------------------
+# --- what is remembered -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,18 @@ class Version:
     """One RRset that was, or may have been, served at ``owner``.
 
     ``records`` None: what was served before the ledger began is not known. ``until`` None: it is open, that is, still
-    served, or its publication was intended and may still come; else until when a resolver, and a sender's own cache
-    behind it, may hold it. ``intended`` is when this host set out to publish it, None when it was only seen.
+    served, or this host set out to publish it and it may still come; else until when a resolver, and a sender's own
+    cache behind it, may hold it. ``intended``: this host set out to publish it; ``published``: when the provider last
+    accepted that; ``seen``: some server was seen to serve it.
     """
 
     owner: str
     records: frozenset[TlsaRecord] | None
     ttl: int
     until: float | None = None
-    intended: float | None = None
+    intended: bool = False
+    published: float | None = None
+    seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ class Policy:
     retire_after: int = 0
 
 
-# --- what is decided ------------------------------------------------------------------------------------------------------
+# --- what is decided --------------------------------------------------------------------------------------------------
 
 _NOTHING: t.Final[Mapping[str, tuple[TlsaRecord, ...]]] = MappingProxyType({})
 
@@ -204,9 +207,10 @@ class Decision:
 
     ``owners``, for publish and retire: the RRset after the step, by owner name, only those that change; ``removed``,
     for retire, what goes from each. Publish only ever adds (state ``present``), retire only ever removes (``absent``).
-    Before acting on either, the ledger must be saved with what ``intend`` makes of it. ``generation``, for deploy: what
-    to deploy, and when it is deployed already, what to reload and prove. ``until``, for wait: when to look again; None:
-    at the next run. ``alarms`` are what somebody should hear whatever the decision is, a sentence each.
+    The ledger is saved as ``intend`` makes it before either is acted on, and as ``published`` makes it once the provider
+    has accepted it. ``generation``, for deploy: what to deploy, and where it is deployed already, to reload and prove.
+    ``until``, for wait: when to look again; None: at the next run. ``alarms`` are what somebody should hear whatever
+    the decision is, a sentence each.
     """
 
     kind: Kind
