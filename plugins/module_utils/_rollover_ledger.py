@@ -13,8 +13,8 @@ What happens to one version of an RRset::
                              v           +--------------------------> held ----------> forgotten
     note(): served ---> open, seen ------+  and none can come to it
 
-Only a complete observation, one in which every server answered, closes a version. The versions of an owner name stand in
-the order in which they were published, so a server that serves a later one is past all earlier ones. Where the order
+Only a complete observation, one in which every server answered, closes a version. The versions of an owner name stand
+in the order in which they were published, so a server that serves a later one is past all earlier ones. Where the order
 cannot tell (a record was removed and added again), a version that this host published counts as possible until it has
 been superseded for longer than a transfer between name servers can be under way.
 """
@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
 
     from ._rollover_state import Answer, Policy
 
-__all__ = ["Ledger", "Version", "from_json", "held", "hold", "intend", "note", "proved", "published", "to_json"]
+__all__ = ["Ledger", "Version", "from_json", "held", "hold", "intend", "note", "published", "switched", "to_json"]
 
 FORMAT: t.Final = 1
 
@@ -88,12 +88,12 @@ def published(ledger: Ledger, owners: Iterable[str], now: float) -> Ledger:
     return replace(ledger, versions=tuple(versions))
 
 
-def proved(ledger: Ledger, now: float) -> Ledger:
+def switched(ledger: Ledger, now: float) -> Ledger:
     """The ledger after a deployment was proved live at `now`."""
     return replace(ledger, deployed_at=now)
 
 
-# --- one owner name -----------------------------------------------------------------------------------------------------
+# --- one owner name ---------------------------------------------------------------------------------------------------
 
 
 def _unknown(owner: str, policy: Policy, now: float) -> Version:
@@ -134,7 +134,7 @@ def _after(known: Sequence[Version], place: int, sight: Version) -> bool:
 def _closed(
     known: list[Version], contents: Sequence[tuple[frozenset[TlsaRecord], int]], policy: Policy, now: float
 ) -> list[Version]:
-    """The versions after a complete observation: those that no server serves, or can come to serve again, are closed."""
+    """The versions after a complete observation: those that no server serves, or can come to serve, are closed."""
     first = min(
         next(place for place, one in enumerate(known) if one.until is None and (one.records, one.ttl) == content)
         for content in contents
@@ -171,7 +171,7 @@ def _content(version: Version) -> tuple[frozenset[TlsaRecord] | None, int]:
     return (version.records, version.ttl)
 
 
-# --- the file -----------------------------------------------------------------------------------------------------------
+# --- the file ---------------------------------------------------------------------------------------------------------
 
 
 def to_json(ledger: Ledger) -> str:
@@ -199,11 +199,11 @@ def to_json(ledger: Ledger) -> str:
 
 
 def from_json(text: str) -> Ledger:
-    """The ledger that a file holds; one that proves nothing (``updated`` None) where it is damaged or not understood."""
+    """The ledger that a file holds. Raises ValueError when it is damaged: then ``Ledger()`` is what begins anew."""
     try:
         content = json.loads(text)
         if content["format"] != FORMAT:
-            return Ledger()
+            _refuse(f"its format is {content['format']!r}, not {FORMAT}")
         versions = tuple(
             Version(
                 _text(one["owner"]),
@@ -217,19 +217,18 @@ def from_json(text: str) -> Ledger:
             for one in content["versions"]
         )
         return Ledger(versions, _time(content["updated"]), _time(content["deployed_at"]))
-    except (ValueError, KeyError, TypeError, RecursionError, InvalidRecord):
-        return Ledger()
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidRecord) as error:
+        msg = f"This is no ledger of a rollover: {error.__class__.__name__}: {error}"
+        raise ValueError(msg) from error
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    return value if isinstance(value, str) else _refuse(f"{value!r} is no text")
 
 
 def _seconds(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError
+        return _refuse(f"{value!r} is no number of seconds")
     return value
 
 
@@ -237,5 +236,9 @@ def _time(value: object) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise TypeError
+        return _refuse(f"{value!r} is no time")
     return float(value)
+
+
+def _refuse(why: str) -> t.NoReturn:
+    raise ValueError(why)

@@ -207,10 +207,10 @@ class Decision:
 
     ``owners``, for publish and retire: the RRset after the step, by owner name, only those that change; ``removed``,
     for retire, what goes from each. Publish only ever adds (state ``present``), retire only ever removes (``absent``).
-    The ledger is saved as ``intend`` makes it before either is acted on, and as ``published`` makes it once the provider
-    has accepted it. ``generation``, for deploy: what to deploy, and where it is deployed already, to reload and prove.
-    ``until``, for wait: when to look again; None: at the next run. ``alarms`` are what somebody should hear whatever
-    the decision is, a sentence each.
+    The ledger is saved as ``intend`` makes it before either is acted on, and as ``published`` makes it once the
+    provider has accepted it. ``generation``, for deploy: what to deploy, and where it is deployed already, to reload
+    and prove. ``until``, for wait: when to look again; None: at the next run. ``alarms`` are what somebody should hear
+    whatever the decision is, a sentence each.
     """
 
     kind: Kind

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 
-from ._rollover_cover import covers, covers_somehow, groups
+from ._rollover_cover import covers, covers_by_any, groups, unmatched
 from ._rollover_ledger import held
 from ._rollover_state import Scheme
+from ._rollover_words import moment, named, place_of, shown
+from ._tlsa_fields import MatchingType, Selector, Usage
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,46 +24,31 @@ if t.TYPE_CHECKING:
     from ._rollover_state import Answer, Chain, Generation, Observed, Policy, Served, Version
     from ._tlsa import TlsaRecord
 
-__all__ = ["Block", "OwnerView", "candidate", "moment", "shown", "wanted"]
+__all__ = ["Block", "OwnerView"]
 
-
-def candidate(observed: Observed) -> Generation | None:
-    """What is staged and not deployed yet."""
-    staged, deployed = observed.staged, observed.deployed
-    return None if staged is None or (deployed and staged.identifier == deployed.identifier) else staged
-
-
-def wanted(observed: Observed, policy: Policy) -> frozenset[TlsaRecord]:
-    """The records that the scheme wants at every owner: of what is deployed, what is staged, and what comes next."""
-    if policy.scheme is Scheme.NONE:
-        return frozenset()
-    generations = [one for one in (observed.deployed, candidate(observed)) if one is not None]
-    records = {key for generation in generations for key in generation.keys} | policy.extra
-    if policy.scheme is Scheme.CURRENT_NEXT and observed.next is not None:
-        records |= observed.next.keys
-    chains = [chain for generation in generations for chain in generation.chains]
-    if policy.scheme is Scheme.CURRENT_ISSUER and all(chain.issuers for chain in chains):
-        # The topmost CA that is served: those below it change at the CA's whim.
-        records |= {chain.issuers[-1] for chain in chains}
-    return frozenset(records)
+ISSUER: t.Final = (Usage.DANE_TA, Selector.SPKI, MatchingType.SHA2_256)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Why a chain may not be served yet. ``until`` is None as long as nobody can tell when that ends."""
+    """Why something may not be done yet. ``until`` is None as long as nobody can tell when that ends."""
 
     why: str
-    until: float | None
+    until: float | None = None
 
 
 @dataclass(frozen=True)
 class OwnerView:
-    """One owner name in an observation."""
+    """One owner name in an observation; ``target`` is what is to follow what is ``deployed``."""
 
     observed: Observed
     policy: Policy
     owner: str
     now: float
+    deployed: Generation
+    target: Generation | None
+
+    # --- the servers --------------------------------------------------------------------------------------------------
 
     @cached_property
     def answers(self) -> tuple[Answer, ...]:
@@ -79,15 +65,6 @@ class OwnerView:
         return frozenset(record for answer in self.heard for record in answer.records)
 
     @cached_property
-    def served(self) -> tuple[Served, ...]:
-        return tuple(served for served in self.observed.served if served.owner == self.owner)
-
-    @cached_property
-    def seen_chains(self) -> tuple[Chain, ...]:
-        """What was seen at any address."""
-        return tuple(dict.fromkeys(chain for served in self.served for chain in served.chains))
-
-    @cached_property
     def held(self) -> tuple[Version, ...]:
         """Every RRset that somebody may hold now."""
         return held(self.observed.ledger, self.owner, self.now)
@@ -96,116 +73,156 @@ class OwnerView:
         """Which server did not answer, so that nobody knows what it serves."""
         for answer in self.answers:
             if answer.error is not None:
-                place = _place(answer.server, answer.address)
-                return f"{place} did not say what it serves at {self.owner}: {answer.error}"
+                return f"{place_of(answer)} did not say what it serves at {self.owner}: {answer.error}"
         return None if self.answers else f"no name server was asked for {self.owner}"
 
-    def disagreement(self) -> str | None:
-        """Which server serves other records than the others: a change that is on its way, or one that it missed."""
+    def lag(self, records: frozenset[TlsaRecord]) -> str | None:
+        """Which server does not serve all of `records`, or serves what others do not."""
+        for answer in self.heard:
+            if missing := records - answer.records:
+                return f"{place_of(answer)} does not serve {named(missing)} at {self.owner} yet"
         for answer in self.heard:
             if missing := self.published - answer.records:
-                place = _place(answer.server, answer.address)
-                return f"{place} does not serve {', '.join(sorted(map(shown, missing)))} at {self.owner}, others do"
+                return f"{place_of(answer)} does not serve {named(missing)} at {self.owner}, others do"
         return None
 
-    def unproved(self) -> str | None:
-        """Why it is not known what every address serves, or which address serves what it should not."""
+    # --- the endpoints ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def served(self) -> tuple[Served, ...]:
+        return tuple(served for served in self.observed.served if served.owner == self.owner)
+
+    @cached_property
+    def seen_chains(self) -> tuple[Chain, ...]:
+        """What was seen at any address."""
+        return tuple(dict.fromkeys(chain for served in self.served if served.error is None for chain in served.chains))
+
+    @cached_property
+    def needing(self) -> tuple[Chain, ...]:
+        """The chains that an RRset must cover: what is deployed, and what is served."""
+        return (*self.deployed.chains, *self.seen_chains)
+
+    def unseen(self) -> str | None:
+        """Which address could not be seen, so that nobody knows what it serves."""
         for served in self.served:
             if served.error is not None or not served.chains:
                 why = served.error or "it showed no chain"
-                return f"{served.address or 'the address'} for {self.owner} could not be seen: {why}"
-        if not self.served:
-            return f"no address was looked at for {self.owner}"
-        deployed = self.observed.deployed
-        if deployed is None or not self.policy.exclusive:
+                return f"{served.address} could not be seen for {self.owner}: {why}"
+        return None if self.served else f"no address was looked at for {self.owner}"
+
+    def stray(self) -> str | None:
+        """Which address serves a key that is not deployed; behind a shared name that is none of our business."""
+        if not self.policy.exclusive:
             return None
         for served in self.served:
-            if other := [chain for chain in served.chains if chain.key not in deployed.keys]:
-                return (
-                    f"{served.address} serves {shown(other[0].key)} for {self.owner}, which is not what is deployed; "
-                    "has its service loaded anew?"
-                )
-            seen = {chain.key for chain in served.chains}
-            if missing := [chain for chain in deployed.chains if chain.key not in seen]:
-                return f"{served.address} does not serve the deployed {missing[0].algorithm} key for {self.owner}"
+            for chain in served.chains if served.error is None else ():
+                if chain.key not in self.deployed.keys:
+                    return (
+                        f"{served.address} serves {shown(chain.key)} for {self.owner}, which is not the key of "
+                        f"{self.deployed.identifier} that is deployed; load its service anew"
+                    )
         return None
 
-    def blocks(self, generation: Generation, *, relaxed: bool = False) -> list[Block]:
-        """What keeps a generation from being served: every RRset that may be held and does not cover it."""
-        deployed = self.observed.deployed
-        same_keys = deployed is not None and generation.keys <= deployed.keys
-        found = []
-        if not same_keys and (silence := self.silence()):
-            found.append(Block(silence, None))
-        found += [
-            Block(self._told(version), version.until)
-            for version in self.held
-            if any(not self._covers(version, chain, relaxed=relaxed) for chain in generation.chains)
-        ]
-        return found
+    # --- records ------------------------------------------------------------------------------------------------------
 
-    def beginnable(self, records: Iterable[TlsaRecord], must: Iterable[Chain]) -> frozenset[TlsaRecord]:
-        """Those of `records` that may be added: a combination that is new must cover every chain in `must`."""
-        begun = groups(self.published)
-        chains = tuple(must)
-        added: set[TlsaRecord] = set()
-        for parameters, group in groups(records).items():
-            if parameters in begun or all(group & chain.records for chain in chains):
-                added |= group
-        return frozenset(added)
+    @cached_property
+    def wanted(self) -> frozenset[TlsaRecord]:
+        """The records that the scheme wants: of what is deployed, what is to follow, and what comes after that."""
+        if self.policy.scheme is Scheme.NONE:
+            return frozenset()
+        generations = [one for one in (self.deployed, self.target) if one is not None]
+        records = self.policy.extra.union(*(generation.keys for generation in generations))
+        if self.policy.scheme is Scheme.CURRENT_NEXT and self.observed.next is not None:
+            records |= self.observed.next.keys
+        if self.policy.scheme is Scheme.CURRENT_ISSUER:
+            chains = [chain for generation in generations for chain in generation.chains]
+            # The topmost CA that is served: those below it change at the CA's whim.
+            issuers = frozenset(chain.issuers[-1] for chain in chains if chain.issuers)
+            there = issuers | {record for record in self.published if record.parameters == ISSUER}
+            if all(chain.records & there for chain in (*chains, *self.seen_chains)):
+                records |= issuers
+        return records - (self.policy.compromised - self.deployed.keys)
 
-    def removable(self, records: frozenset[TlsaRecord]) -> frozenset[TlsaRecord]:
-        """What is published, is not among the wanted `records`, and is ours to remove."""
-        surplus = self.published - records
+    def startable(self, records: frozenset[TlsaRecord]) -> frozenset[TlsaRecord]:
+        """Those of `records` that may be added.
+
+        One more in a combination that every server has cannot uncover any chain. A combination that is new somewhere
+        must cover every chain that is served, so every endpoint has to be seen; the first RRset of all is a promise
+        of TLS with a matching key at every address (RFC 7672 section 2.2).
+        """
+        begun = [groups(answer.records) for answer in self.heard]
+        known = not (self.silence() or self.unseen() or (not self.published and self.stray()))
+        after = records | self.published
+        return frozenset(
+            record
+            for record in records
+            if all(record.parameters in one for one in begun)
+            or not groups((record,))
+            or (known and not any(record.parameters in unmatched(after, chain) for chain in self.needing))
+        )
+
+    def in_doubt(self) -> bool:
+        """Whether a removal that was intended may have taken place, so that wanted records have to be added again."""
+        opened = [version for version in self.held if version.until is None and version.records is not None]
+        lacking = any(not version.seen and not self.wanted <= (version.records or frozenset()) for version in opened)
+        last = opened[-1] if opened else None
+        return lacking and not (
+            last is not None and last.published is not None and self.wanted <= (last.records or frozenset())
+        )
+
+    def surplus(self) -> frozenset[TlsaRecord]:
+        """What is published, is not wanted, and is ours to remove."""
+        surplus = self.published - self.wanted
         return surplus if self.policy.exclusive else surplus & self._ours()
 
-    def keeps_cover(self, gone: frozenset[TlsaRecord], chains: Iterable[Chain]) -> bool:
-        """Whether at every server, what is left without `gone` covers `chains`, and is not nothing."""
-        rest = [answer.records - gone for answer in self.heard]
-        return all(left and all(covers(left, chain) for chain in chains) for left in rest)
+    def keeps_cover(self, gone: frozenset[TlsaRecord]) -> bool:
+        """Whether at every server, what is left without `gone` covers all chains that need it, and is not nothing."""
+        rests = [answer.records - gone for answer in self.heard]
+        return all(rest and covers(rest, self.needing) for rest in rests)
 
     def _ours(self) -> frozenset[TlsaRecord]:
         observed = self.observed
-        generations = [one for one in (observed.deployed, observed.staged, observed.next) if one is not None]
+        generations = [one for one in (self.deployed, observed.staged, observed.next) if one is not None]
         chains = [chain for generation in generations for chain in generation.chains]
-        return observed.former | {record for chain in chains for record in (chain.key, *chain.issuers)}
+        keys = frozenset(record for chain in chains for record in (chain.key, *chain.issuers))
+        return observed.former | self.policy.compromised | keys
 
-    def _covers(self, version: Version, chain: Chain, *, relaxed: bool) -> bool:
-        if not version.known:
-            return self.observed.deployed is not None and chain.key in self.observed.deployed.keys
-        return covers_somehow(version.records, chain) if relaxed else covers(version.records, chain)
+    # --- deploying ----------------------------------------------------------------------------------------------------
+
+    def blocks(self, chains: Iterable[Chain], *, relaxed: bool = False) -> list[Block]:
+        """What keeps `chains` from being served: an RRset that may be held and does not cover them, or not knowing."""
+        wanted = tuple(chains)
+        found = [Block(why) for why in (self.silence(), self.unseen()) if why]
+        found += [Block(self._told(one), one.until) for one in self.held if not self._covers(one, wanted, relaxed)]
+        return found
+
+    def ending(self) -> list[Block]:
+        """What keeps the deployed keys in service after DANE ended: any RRset that may still be held."""
+        found = [Block(why) for why in (self.silence(),) if why]
+        return found + [Block(self._told(one), one.until) for one in self.held if one.records is None or one.records]
+
+    def mismatch(self, chain: Chain) -> str | None:
+        """Which RRset that may be held a chain that is served does not match, in a sentence."""
+        for one in self.held:
+            if one.records is not None and not covers(one.records, (chain,)):
+                return f"{shown(chain.key)}, served for {self.owner}, does not match the RRset {named(one.records)}"
+        return None
+
+    def _covers(self, version: Version, chains: tuple[Chain, ...], relaxed: bool) -> bool:
+        if version.records is None:
+            # Whatever it was, what is deployed was served under it; nothing else is known to match.
+            known = [chain.records for chain in self.deployed.chains]
+            return all(chain.records in known for chain in chains)
+        return covers_by_any(version.records, chains) if relaxed else covers(version.records, chains)
 
     def _told(self, version: Version) -> str:
-        if not version.known:
+        if version.records is None:
             return (
                 f"what {self.owner} had before this host began to watch it is not known, and may be held until "
                 f"{moment(version.until)}"
             )
-        what = f"the TLSA RRset at {self.owner} of {', '.join(sorted(map(shown, version.records)))}, TTL {version.ttl}"
+        what = f"the TLSA RRset {named(version.records)} at {self.owner}, TTL {version.ttl},"
         if version.until is not None:
-            return f"{what}, may be held until {moment(version.until)}"
-        at = [_place(a.server, a.address) for a in self.heard if (a.records, a.ttl) == (version.records, version.ttl)]
-        return (
-            f"{what}, is still served by {' and '.join(at)}"
-            if at
-            else f"{what}, may still be served by a silent server"
-        )
-
-
-def shown(record: TlsaRecord) -> str:
-    """A record as messages name it: its numbers and the beginning of its data."""
-    return f"{record.usage} {record.selector} {record.matching_type} {record.data.hex()[:8]}.."
-
-
-def moment(time: float | None) -> str:
-    """A time as messages name it, UTC, to the second."""
-    if time is None:
-        return "nobody can tell when"
-    try:
-        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):
-        return "the end of time"
-
-
-def _place(server: str, address: str) -> str:
-    return server if address in ("", server) else f"{server} ({address})"
+            return f"{what} may be held until {moment(version.until)}"
+        at = [place_of(one) for one in self.heard if (one.records, one.ttl) == (version.records, version.ttl)]
+        return f"{what} is still served by {' and '.join(at)}" if at else f"{what} may yet be served by some server"
