@@ -164,7 +164,7 @@ def _publication(views: Sequence[OwnerView]) -> Decision | None:
     if not owners:
         return None
     where = ", ".join(owners)
-    why = f"{named(added)} beside what is at {where}" if added else f"a removal at {where} is taken back"
+    why = f"{named(added)} beside what is at {where}" if added else f"what is at {where}, as it may have been removed"
     return Decision(Kind.PUBLISH, why, owners=owners)
 
 

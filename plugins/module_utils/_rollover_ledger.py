@@ -45,6 +45,13 @@ def hold(ttl: int, policy: Policy) -> float:
     return max(policy.multiplier * ttl, ttl + policy.sender_cache + policy.margin)
 
 
+def _hold(version: Version, policy: Policy) -> float:
+    if version.records is None:
+        # Twice the largest TTL there is would be no better; but a transfer from before may still be under way.
+        return policy.unknown_ttl + policy.sender_cache + policy.margin + policy.max_gap
+    return hold(version.ttl, policy)
+
+
 def held(ledger: Ledger, owner: str, now: float) -> tuple[Version, ...]:
     """The versions of the RRset at `owner` that may be held at `now`, oldest first."""
     return tuple(one for one in ledger.versions if one.owner == owner and (one.until is None or one.until > now))
@@ -59,7 +66,7 @@ def note(ledger: Ledger, answers: Mapping[str, Sequence[Answer]], policy: Policy
         ledger = Ledger(deployed_at=now)
     versions: list[Version] = []
     for owner in policy.owners:
-        known = [one for one in ledger.versions if one.owner == owner] or [_unknown(owner, policy, now)]
+        known = [one for one in ledger.versions if one.owner == owner] or [Version(owner, None, policy.unknown_ttl)]
         versions += _noted(known, owner, answers.get(owner, ()), policy, now)
     return replace(ledger, versions=tuple(versions), updated=now)
 
@@ -94,11 +101,6 @@ def switched(ledger: Ledger, now: float) -> Ledger:
 
 
 # --- one owner name ---------------------------------------------------------------------------------------------------
-
-
-def _unknown(owner: str, policy: Policy, now: float) -> Version:
-    until = now + policy.unknown_ttl + policy.sender_cache + policy.margin
-    return Version(owner, None, policy.unknown_ttl, until)
 
 
 def _noted(known: list[Version], owner: str, answers: Sequence[Answer], policy: Policy, now: float) -> list[Version]:
@@ -144,7 +146,7 @@ def _closed(
     for place, one in reversed(list(enumerate(known))):
         gone = one.until is None and (one.records, one.ttl) not in contents
         settled = not one.intended or (superseded is not None and now - superseded > policy.max_gap)
-        found.append(replace(one, until=now + hold(one.ttl, policy)) if gone and (place < first or settled) else one)
+        found.append(replace(one, until=now + _hold(one, policy)) if gone and (place < first or settled) else one)
         superseded = superseded if one.published is None else one.published
     return found[::-1]
 

@@ -162,13 +162,18 @@ class OwnerView:
         )
 
     def in_doubt(self) -> bool:
-        """Whether a removal that was intended may have taken place, so that wanted records have to be added again."""
-        opened = [version for version in self.held if version.until is None and version.records is not None]
-        lacking = any(not version.seen and not self.wanted <= (version.records or frozenset()) for version in opened)
-        last = opened[-1] if opened else None
-        return lacking and not (
-            last is not None and last.published is not None and self.wanted <= (last.records or frozenset())
+        """Whether wanted records may have been removed at the provider, unseen so far: then they are added again.
+
+        That is so after a removal that was intended and not seen, and when a ledger began: what was intended before is
+        forgotten. It ends when the provider has accepted the wanted records.
+        """
+        opened = [version for version in self.held if version.until is None]
+        doubtful = any(version.records is None for version in self.held) or any(
+            not version.seen and not self.wanted <= (version.records or frozenset()) for version in opened
         )
+        last = next(reversed(opened), None)
+        sure = last is not None and last.published is not None and self.wanted <= (last.records or frozenset())
+        return doubtful and bool(self.wanted) and not sure
 
     def surplus(self) -> frozenset[TlsaRecord]:
         """What is published, is not wanted, and is ours to remove."""
