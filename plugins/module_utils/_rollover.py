@@ -62,7 +62,11 @@ def decide(observed: Observed, policy: Policy, now: float) -> Decision:
     steps = _steps(views, deployed, target, blocks)
     decision = next((step for step in steps if step is not None), None)
     if decision is None:
-        done = f"{deployed.identifier} is deployed, published and served, and nothing is left over"
+        done = (
+            "DANE has ended: no TLSA record is published or held any more, and keys may change freely"
+            if policy.scheme is Scheme.NONE
+            else f"{deployed.identifier} is deployed, published and served, and nothing is left over"
+        )
         decision = Decision(Kind.REFUSE, objection) if objection else Decision(Kind.DONE, done)
     return replace(decision, alarms=tuple(alarms(views, target, objection, blocks)))
 

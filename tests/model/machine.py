@@ -119,8 +119,8 @@ class Machine:
             age=0,
             cached=self.caches.of(()),
             near=1 << 1,
-            far=1 << (stranger or (2 if scenario.lagging and not scenario.published else 1)),
-            lagging=int(scenario.lagging),
+            far=1 << (stranger or (self.number[scenario.far] if scenario.far else 1)),
+            lagging=int(scenario.far is not None),
             deployed=1,
             staged=0,
             next=self.number[scenario.next_keys[0]] if scenario.next_keys else 0,
@@ -169,7 +169,11 @@ class Machine:
 
     def _told(self, number: int) -> str:
         records, ttl = self.rrsets.things[number]
-        return "{" + ", ".join(f"{r.usage} {r.selector} {r.matching_type} {chr(r.data[0])}" for r in sorted(records)) + f"}} TTL {ttl}"
+        return (
+            "{"
+            + ", ".join(f"{r.usage} {r.selector} {r.matching_type} {chr(r.data[0])}" for r in sorted(records))
+            + f"}} TTL {ttl}"
+        )
 
     # --- what may happen ----------------------------------------------------------------------------------------------
 
@@ -243,7 +247,10 @@ class Machine:
             else:
                 age = -(self.ledgers.things[state.copy].updated or 0.0)
                 if age > self.policy.max_gap:
-                    yield "the copy of the ledger is restored", state._replace(ledger=state.copy, copy=0, faults=state.faults - 1)
+                    yield (
+                        "the copy of the ledger is restored",
+                        state._replace(ledger=state.copy, copy=0, faults=state.faults - 1),
+                    )
             if state.ledger != lost:
                 yield "the ledger is lost", state._replace(ledger=lost, faults=state.faults - 1)
         if state.jumps or state.ahead:
@@ -263,7 +270,8 @@ class Machine:
     def _agent(self, state: State) -> Iterator[tuple[str, State]]:
         if state.place == IDLE:
             yield from self._decides(state._replace(place=READ, action=state.first))
-            yield self.decide(state._replace(place=READ, action=0), state.second, *self._shown(state)[0])
+            name, after = self.decide(state._replace(place=READ, action=0), state.second, *self._shown(state)[0])
+            yield f"server 1 is silent: {name}", after
             if state.jumps:
                 yield "server 1 is asked", state._replace(place=READ, action=state.first)
         elif state.place == READ:
@@ -282,7 +290,10 @@ class Machine:
             (0, seen[0]),
             *((state.second, pair) for pair in {pair: None for one, other in seen for pair in ((one, 0), (0, other))}),
         ]:
-            yield self.decide(state, second, one, other)
+            name, after = self.decide(state, second, one, other)
+            silent = "" if second else "server 2 is silent: "
+            silent += "" if one and other else "an address is silent: "
+            yield silent + name, after
 
     def _shown(self, state: State) -> list[tuple[int, int]]:
         """What may be seen at the two addresses: a look meets one process of each."""
@@ -311,7 +322,16 @@ class Machine:
         return told, after
 
     def _decided(
-        self, ledger: int, first: int, second: int, near: int, far: int, deployed: int, staged: int, following: int, owed: int
+        self,
+        ledger: int,
+        first: int,
+        second: int,
+        near: int,
+        far: int,
+        deployed: int,
+        staged: int,
+        following: int,
+        owed: int,
     ) -> tuple[int, str]:
         observed = Observed(
             self._answers(first, second),

@@ -17,7 +17,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rollover_ledger,
     _rollover_view,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Kind, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Kind
 
 from .machine import Machine
 from .scenario import OWNER, SCENARIOS, cert, key, make_policy
@@ -55,6 +55,8 @@ class Mutation:
     scenario: str
     patches: Patches
     changes: tuple[tuple[str, t.Any], ...] = ()
+    faults: int = 0
+    jumps: int = 0
     walks: int = 4000
 
 
@@ -67,7 +69,13 @@ def caught(mutation: Mutation) -> Found:
 
 def scenario_of(mutation: Mutation) -> Scenario:
     usual = next(one for one in SCENARIOS if one.name == mutation.scenario)
-    return replace(usual, **dict(mutation.changes))
+    return replace(
+        usual,
+        **(
+            {"restages": 1, "staged": usual.staged[:2][-1:], "faults": mutation.faults, "jumps": mutation.jumps}
+            | dict(mutation.changes)
+        ),
+    )
 
 
 @contextmanager
@@ -166,13 +174,23 @@ def _no_silence(self: View) -> None:
 
 _ISSUERS: t.Final = (("staged", ("cJ", "bI", "d-")),)
 _FLIPPING: t.Final = (("staged", ("b-",)), ("restages", 4))
-_READDED: t.Final = (("policy", make_policy()), ("staged", ("b-",)), ("restages", 5), ("published", frozenset({key("a"), key("b")})))
+_READDED: t.Final = (
+    ("policy", make_policy()),
+    ("staged", ("b-",)),
+    ("restages", 5),
+    ("published", frozenset({key("a"), key("b")})),
+)
 
 MUTATIONS: t.Final = (
     Mutation("no wait", "current", _hold(lambda _ttl, _policy: 0)),
     Mutation("a wait below the bound: the TTL alone", "current", _hold(lambda ttl, _policy: ttl)),
-    Mutation("the sender's own cache is forgotten", "current", _hold(lambda ttl, policy: ttl + policy.margin - 0.5)),
-    Mutation("no margin for the clock", "current", _hold(lambda ttl, policy: ttl + policy.sender_cache)),
+    Mutation(
+        "the sender's own cache is forgotten",
+        "current",
+        _hold(lambda ttl, policy: ttl + policy.margin),
+        changes=(("policy", make_policy(sender_cache=2)),),
+    ),
+    Mutation("no margin for the clock", "current", _hold(lambda ttl, policy: ttl + policy.sender_cache), jumps=1),
     Mutation(
         "the configured TTL instead of the served one",
         "current",
@@ -184,19 +202,19 @@ MUTATIONS: t.Final = (
     Mutation("a failed read is taken for absence", "current", _answers_through(_as_absence)),
     Mutation(
         "one address instead of all",
-        "current",
+        "one address lags",
         _observed_through(lambda observed: replace(observed, served=observed.served[:1])),
     ),
     Mutation(
         "an address that cannot be reached does not count",
-        "current",
+        "one address lags",
         _observed_through(
             lambda observed: replace(observed, served=tuple(one for one in observed.served if one.error is None))
         ),
     ),
     Mutation(
         "records are removed before the live proof",
-        "current",
+        "one address lags",
         ((View, "unseen", _no_silence), (View, "stray", _no_silence), (View, "seen_chains", ())),
     ),
     Mutation(
@@ -204,9 +222,20 @@ MUTATIONS: t.Final = (
         "current",
         _observed_through(lambda observed: replace(observed, reload_owed=False)),
     ),
-    Mutation("a ledger older than the RRset is trusted", "current", ((_rollover_ledger, "note", _note_unaged),), changes=_READDED),
-    Mutation("a lost ledger is taken for one with nothing in it", "current", ((_rollover_ledger, "note", _note_forgetful),)),
-    Mutation("what is not known is taken to fit", "current", ((View, "_covers", _covers_unknown),)),
+    Mutation(
+        "a ledger older than the RRset is trusted",
+        "current",
+        ((_rollover_ledger, "note", _note_unaged),),
+        changes=_READDED,
+        faults=1,
+    ),
+    Mutation(
+        "a lost ledger is taken for one with nothing in it",
+        "current",
+        ((_rollover_ledger, "note", _note_forgetful),),
+        faults=1,
+    ),
+    Mutation("what is not known is taken to fit", "current", ((View, "_covers", _covers_unknown),), faults=1),
     Mutation("RSA is not looked at", "RSA and ECDSA", ((_rollover_view, "covers", _covers_ecdsa),)),
     Mutation(
         "the last matching record is removed",
@@ -225,7 +254,9 @@ MUTATIONS: t.Final = (
         ((View, "startable", lambda _self, records: records),),
         changes=(("policy", make_policy(extra=frozenset({cert("z")}))),),
     ),
-    Mutation("after a negative answer nothing is taken to be held", "ending", ((_rollover_ledger, "note", _note_negative),)),
+    Mutation(
+        "after a negative answer nothing is taken to be held", "ending", ((_rollover_ledger, "note", _note_negative),)
+    ),
     Mutation("publish replaces instead of adding", "current", ((Machine, "told", _told_exactly),)),
     Mutation(
         "what is intended is not noted",
@@ -233,16 +264,4 @@ MUTATIONS: t.Final = (
         ((_rollover_ledger, "intend", lambda ledger, _owners, _policy: ledger),),
         changes=_READDED,
     ),
-    Mutation(
-        "a removal that may have happened is not doubted",
-        "current",
-        ((View, "in_doubt", lambda _self: False),),
-        changes=_READDED,
-    ),
-    Mutation(
-        "a compromised key is deployed again",
-        "emergency",
-        (),
-    ),
 )
-del Scheme

@@ -59,6 +59,13 @@ def search(machine: Machine, *, states: int, traced: bool = False, every: int = 
     return Found(machine.scenario.name, depth, len(seen), not layer, sample=tuple(sample))
 
 
+WEIGHTS: t.Final = (0.02, 0.3, 1, 1, 4)
+
+
+def _kind(name: str) -> str:
+    return ":".join(name.split(":")[:2])
+
+
 def _trace(ways: dict[int, tuple[int, str]], code: int) -> tuple[str, ...]:
     names: list[str] = []
     while code in ways:
@@ -67,21 +74,25 @@ def _trace(ways: dict[int, tuple[int, str]], code: int) -> tuple[str, ...]:
     return tuple(reversed(names))
 
 
-def wander(machine: Machine, *, walks: int, steps: int = 120, seed: int = 0) -> Found:
+def wander(machine: Machine, *, walks: int, steps: int = 60, seed: int = 0) -> Found:
     """Take that many ways at random, far deeper than every way can be taken; ``depth`` is the length of a way.
 
-    Kinds of moves are drawn first, so that rare ones (a tick) are not crowded out by those of which there are many.
+    For each way, every kind of move is given a weight at random, so that some ways see a lot of one and none of another.
     """
     draw = random.Random(seed)  # noqa: S311  # repeatable ways, no secret
     seen: set[int] = set()
     for _walk in range(walks):
         state = machine.start()
         names: list[str] = []
+        weights: dict[str, float] = {}
         for _step in range(steps):
             kinds: dict[str, list[tuple[str, State]]] = {}
             for name, after in machine.moves(state):
-                kinds.setdefault(name.partition(":")[0], []).append((name, after))
-            name, state = draw.choice(kinds[draw.choice(list(kinds))])
+                if after != state:
+                    kinds.setdefault(_kind(name), []).append((name, after))
+            for kind in kinds:
+                weights.setdefault(kind, draw.choice(WEIGHTS))
+            name, state = draw.choice(kinds[draw.choices(list(kinds), [weights[kind] for kind in kinds])[0]])
             names.append(name)
             seen.add(hash(state))
             if wrong := machine.violation(state):
