@@ -197,7 +197,7 @@ def _removal(views: Sequence[OwnerView]) -> Decision | None:
 def _needed(view: OwnerView) -> Block | None:
     gone = view.surplus()
     old = f"{named(gone)} at {view.owner} stays"
-    if why := view.silence() or view.lag(view.wanted) or view.unseen() or view.stray():
+    if why := view.silence() or view.lag(view.wanted & view.published) or view.unseen() or view.stray():
         return Block(f"{old}: {why}")
     if not view.keeps_cover(gone):
         return Block(f"{old}: without it a chain that is served would match no record")

@@ -23,10 +23,10 @@ from .search import search, wander
 if t.TYPE_CHECKING:
     from .scenario import Scenario
 
-STATES: t.Final = 75_000
+STATES: t.Final = 56_000
 """At least so many in each search; there are two for each scenario, one of them with every fault."""
 QUICK: t.Final = 6_000
-WALKS: t.Final = 300
+WALKS: t.Final = 100
 
 Row = dict[str, t.Any]
 

@@ -173,7 +173,7 @@ def _no_silence(self: View) -> None:
 
 
 _ISSUERS: t.Final = (("staged", ("cJ", "bI", "d-")),)
-_FLIPPING: t.Final = (("staged", ("b-",)), ("restages", 4))
+_SHORT: t.Final = (("policy", make_policy(margin=0)), ("first_ttl", 1))
 _READDED: t.Final = (
     ("policy", make_policy()),
     ("staged", ("b-",)),
@@ -198,8 +198,8 @@ MUTATIONS: t.Final = (
         changes=(("first_ttl", 4),),
     ),
     Mutation("one server instead of all", "current", _answers_through(_first_only)),
-    Mutation("a server that does not answer does not count", "current", _answers_through(_heard_only)),
-    Mutation("a failed read is taken for absence", "current", _answers_through(_as_absence)),
+    Mutation("a server that does not answer does not count", "current", _answers_through(_heard_only), changes=_SHORT),
+    Mutation("a failed read is taken for absence", "current", _answers_through(_as_absence), changes=_SHORT),
     Mutation(
         "one address instead of all",
         "one address lags",
