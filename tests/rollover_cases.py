@@ -52,7 +52,7 @@ def generation(*chains: Chain | str) -> Generation:
     return Generation("".join(chr(one.key.data[0]) for one in made), made)
 
 
-def policy(**changes: t.Any) -> Policy:
+def policy(**changes: t.Any) -> Policy:  # noqa: ANN401  # fields of a dataclass by name
     usual: dict[str, t.Any] = {"owners": (OWNER,), "scheme": Scheme.CURRENT, "ttl": 300}
     return Policy(**(usual | changes))
 
@@ -61,12 +61,12 @@ def answer(*texts: str, server: str = "ns1", ttl: int = 300, error: str | None =
     return Answer(server, f"address of {server}", rrset(*texts), ttl, error)
 
 
-def version(*texts: str, **changes: t.Any) -> Version:
+def version(*texts: str, **changes: t.Any) -> Version:  # noqa: ANN401  # fields of a dataclass by name
     usual: dict[str, t.Any] = {"owner": OWNER, "records": rrset(*texts), "ttl": 300}
     return Version(**(usual | changes))
 
 
-def observed(*answers: Answer, **changes: t.Any) -> Observed:
+def observed(*answers: Answer, **changes: t.Any) -> Observed:  # noqa: ANN401  # fields of a dataclass by name
     """All answers at one owner; the deployed generation is ``a`` and served, and the ledger holds what is served."""
     deployed = changes.get("deployed", generation("a"))
     usual: dict[str, t.Any] = {

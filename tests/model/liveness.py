@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 __all__ = ["BOUND", "end"]
 
 BOUND: t.Final = 14
-"""Ticks: an unknown version is held for 5, an RRset for 4, a transfer or a doubt lasts 2, and all may follow each other."""
+"""Ticks: an unknown version is held for 5, an RRset for 4, a transfer or a doubt lasts 2; all may follow each other."""
 
 
 def end(machine: Machine, state: State) -> tuple[str, int]:

@@ -181,6 +181,7 @@ class Machine:
         yield from self._servers(state)
         yield from self._endpoints(state)
         yield from self._people(state)
+        yield from self._mishaps(state)
         yield from self._agent(state)
         if state.place != IDLE:
             yield "the agent is killed", state._replace(place=IDLE, action=0)
@@ -228,7 +229,7 @@ class Machine:
             yield "a far process is recycled", state._replace(far=state.far | bit)
 
     def _people(self, state: State) -> Iterator[tuple[str, State]]:
-        """Whoever stages, restores, loses, and sets clocks; staging takes the lock that the agent holds."""
+        """Staging takes the lock that the agent holds."""
         if state.place == IDLE:
             if state.restages:
                 for name in self.scenario.staged:
@@ -240,6 +241,9 @@ class Machine:
             keys = self.scenario.next_keys
             if keys and not state.next and state.nexts < len(keys):
                 yield "a next key is made", state._replace(next=self.number[keys[state.nexts]], nexts=state.nexts + 1)
+
+    def _mishaps(self, state: State) -> Iterator[tuple[str, State]]:
+        """Ledgers are lost or restored from a copy, and clocks are set."""
         if state.faults and state.place == IDLE:
             lost = self._ledger(Ledger())
             if not state.copy:
@@ -285,14 +289,14 @@ class Machine:
 
     def _decides(self, state: State) -> Iterator[tuple[str, State]]:
         seen = self._shown(state)
-        for second, (one, other) in [
+        for second, (here, there) in [
             *((state.second, pair) for pair in seen),
             (0, seen[0]),
             *((state.second, pair) for pair in {pair: None for one, other in seen for pair in ((one, 0), (0, other))}),
         ]:
-            name, after = self.decide(state, second, one, other)
+            name, after = self.decide(state, second, here, there)
             silent = "" if second else "server 2 is silent: "
-            silent += "" if one and other else "an address is silent: "
+            silent += "" if here and there else "an address is silent: "
             yield silent + name, after
 
     def _shown(self, state: State) -> list[tuple[int, int]]:
@@ -310,7 +314,7 @@ class Machine:
         ledger = self._noted[looked]
         known = (ledger, state.action, second, near, far, state.deployed, state.staged, state.next, state.owed)
         if known not in self.decisions:
-            self.decisions[known] = self._decided(*known)
+            self.decisions[known] = self._decided(known)
         action, told = self.decisions[known]
         after = state._replace(ledger=ledger, place=IDLE, action=0)
         if action:
@@ -321,18 +325,8 @@ class Machine:
                 after = after._replace(owed=1, action=self.actions.of(former))
         return told, after
 
-    def _decided(
-        self,
-        ledger: int,
-        first: int,
-        second: int,
-        near: int,
-        far: int,
-        deployed: int,
-        staged: int,
-        following: int,
-        owed: int,
-    ) -> tuple[int, str]:
+    def _decided(self, known: tuple[int, ...]) -> tuple[int, str]:
+        ledger, first, second, near, far, deployed, staged, following, owed = known
         observed = Observed(
             self._answers(first, second),
             (self._served("192.0.2.1", near), self._served("192.0.2.2", far)),

@@ -44,7 +44,7 @@ __all__ = ["MUTATIONS", "Mutation", "caught"]
 
 Patches = tuple[tuple[object, str, object], ...]
 View = _rollover_view.OwnerView
-_note, _decide, _covers = _rollover_ledger.note, _rollover.decide, _rollover_view.covers
+_note, _decide, _covers = _rollover_ledger.note, _rollover.decide, _rollover_cover.covers
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,14 @@ def caught(mutation: Mutation) -> Found:
 
 def scenario_of(mutation: Mutation) -> Scenario:
     usual = next(one for one in SCENARIOS if one.name == mutation.scenario)
-    return replace(
-        usual,
-        **(
-            {"restages": 1, "staged": usual.staged[:2][-1:], "faults": mutation.faults, "jumps": mutation.jumps}
-            | dict(mutation.changes)
-        ),
-    )
+    changes: dict[str, t.Any] = {
+        "restages": 1,
+        "staged": usual.staged[1:2] or usual.staged,
+        "faults": mutation.faults,
+        "jumps": mutation.jumps,
+        **dict(mutation.changes),
+    }
+    return replace(usual, **changes)
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def _patched(patches: Patches) -> Iterator[None]:
         yield
 
 
-# --- what the mutants do ------------------------------------------------------------------------------------------------
+# --- what the mutants do ----------------------------------------------------------------------------------------------
 
 
 def _first_only(answers: Mapping[str, Sequence[Answer]]) -> dict[str, tuple[Answer, ...]]:
@@ -158,7 +159,7 @@ def _told_exactly(self: Machine, _provider: int, decision: Decision) -> int:
     return self.rrsets.of((records, self.policy.ttl))
 
 
-def _covers_unknown(self: View, version: Version, chains: tuple[Chain, ...], relaxed: bool) -> bool:
+def _covers_unknown(_self: View, version: Version, chains: tuple[Chain, ...], relaxed: bool) -> bool:
     return version.records is None or (
         _rollover_cover.covers_by_any(version.records, chains) if relaxed else _covers(version.records, chains)
     )
@@ -168,7 +169,7 @@ def _wanted_target(self: View) -> frozenset[TlsaRecord]:
     return (self.target or self.deployed).keys
 
 
-def _no_silence(self: View) -> None:
+def _no_silence(_self: View) -> None:
     return None
 
 

@@ -46,8 +46,8 @@ def generation(name: str) -> Generation:
     return Generation(name, tuple(chains))
 
 
-def make_policy(**changes: t.Any) -> Policy:
-    """Spans in ticks: what a resolver and a sender really hold is the TTL and 1; 1 is what the clock may be wrong by."""
+def make_policy(**changes: t.Any) -> Policy:  # noqa: ANN401  # fields of a dataclass by name
+    """Spans in ticks: a resolver and a sender really hold for the TTL and 1; the clock may be wrong by 1."""
     usual: dict[str, t.Any] = {
         "owners": (OWNER,),
         "scheme": Scheme.CURRENT,
@@ -65,9 +65,9 @@ def make_policy(**changes: t.Any) -> Policy:
 class Scenario:
     """``generations``: the first is deployed; ``staged`` of them may be staged at any moment, ``restages`` times.
 
-    ``next_keys`` are prepared one after the other. ``published`` has the TTL ``first_ttl``. ``stranger`` is what another
-    machine behind the name serves at the second address. ``relaxed``: the rule is checked in its relaxed form, which
-    the policy asks for by name. ``far``: what the second address serves at first, as it missed a reload.
+    ``next_keys`` are prepared one after the other. ``published`` has the TTL ``first_ttl``. ``stranger`` is what
+    another machine behind the name serves at the second address. ``relaxed``: the rule is checked in its relaxed form,
+    which the policy asks for by name. ``far``: what the second address serves at first, as it missed a reload.
     """
 
     name: str

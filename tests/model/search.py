@@ -77,7 +77,8 @@ def _trace(ways: dict[int, tuple[int, str]], code: int) -> tuple[str, ...]:
 def wander(machine: Machine, *, walks: int, steps: int = 60, seed: int = 0) -> Found:
     """Take that many ways at random, far deeper than every way can be taken; ``depth`` is the length of a way.
 
-    For each way, every kind of move is given a weight at random, so that some ways see a lot of one and none of another.
+    For each way, every kind of move is given a weight at random, so that some ways see a lot of one and none of
+    another.
     """
     draw = random.Random(seed)  # noqa: S311  # repeatable ways, no secret
     seen: set[int] = set()

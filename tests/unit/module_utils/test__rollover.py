@@ -11,28 +11,32 @@ from dataclasses import replace
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover import decide
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    Answer,
+    Chain,
     Decision,
     Generation,
     Kind,
     Ledger,
     Scheme,
     Served,
+    Version,
 )
+
 from rollover_cases import NOW, OWNER, answer, chain, generation, observed, policy, record, rrset, version
 
 A, B = generation("a"), generation("b")
 DEAD = answer(server="ns2", error="timed out")
 
 
-def step(*answers: t.Any, rules: dict[str, t.Any] | None = None, **changes: t.Any) -> Decision:
+def step(*answers: Answer, rules: dict[str, t.Any] | None = None, **changes: t.Any) -> Decision:  # noqa: ANN401  # fields of a dataclass by name
     return decide(observed(*answers, **changes), policy(**(rules or {})), NOW)
 
 
-def ledger(*versions: t.Any, deployed_at: float = NOW - 1e6) -> Ledger:
+def ledger(*versions: Version, deployed_at: float = NOW - 1e6) -> Ledger:
     return Ledger(versions, NOW, deployed_at)
 
 
-def served(*chains: t.Any, error: str | None = None) -> tuple[Served, ...]:
+def served(*chains: Chain, error: str | None = None) -> tuple[Served, ...]:
     return (Served(OWNER, "192.0.2.1", A.chains), Served(OWNER, "192.0.2.2", chains, error))
 
 
@@ -136,7 +140,9 @@ def test_several_owner_names_wait_for_the_last() -> None:
         ((answer("a", "b"),), {"served": ()}, "no address was looked at"),
     ],
 )
-def test_what_is_not_seen_neither_deploys_nor_retires(answers: t.Any, changes: dict[str, t.Any], why: str) -> None:
+def test_what_is_not_seen_neither_deploys_nor_retires(
+    answers: tuple[Answer, ...], changes: dict[str, t.Any], why: str
+) -> None:
     for staged in (B, None):
         decision = step(*answers, staged=staged, **changes)
         assert (decision.kind, decision.until) == (Kind.WAIT, None)
@@ -144,6 +150,8 @@ def test_what_is_not_seen_neither_deploys_nor_retires(answers: t.Any, changes: d
 
 
 def test_leftovers_wait_for_a_server_that_differs() -> None:
+    late = step(answer("a"), answer(server="ns2"))
+    assert (late.kind, "ns2 (address of ns2) does not serve 3 1 1 61616161.." in late.why) == (Kind.WAIT, True)
     decision = step(answer("a", "z"), answer("a", server="ns2"))
     assert (decision.kind, decision.until) == (Kind.WAIT, None)
     assert "ns2 (address of ns2) does not serve 3 1 1 7a7a7a7a.. at" in decision.why

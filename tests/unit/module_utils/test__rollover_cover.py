@@ -12,6 +12,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_cover impor
     groups,
     unmatched,
 )
+
 from rollover_cases import chain, record, rrset
 
 

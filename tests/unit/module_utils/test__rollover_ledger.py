@@ -21,12 +21,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_ledger impo
     switched,
     to_json,
 )
+
 from rollover_cases import NOW, OWNER, answer, policy, rrset, version
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Answer
 
 BEGUN = Ledger((version("a"),), NOW - 10, NOW - 10)
+FIRST: dict[str, t.Any] = json.loads(to_json(BEGUN))["versions"][0]
 
 
 def noted(ledger: Ledger, *answers: Answer, now: float = NOW) -> Ledger:
@@ -142,10 +144,12 @@ def test_the_file_holds_everything() -> None:
         {"updated": "1"},
         {"updated": float("inf")},
         {"versions": [{}]},
-        *(
-            {"versions": [json.loads(to_json(BEGUN))["versions"][0] | change]}
-            for change in ({"owner": 1}, {"ttl": -1}, {"ttl": True}, {"ttl": 1.5}, {"records": ["3 1"]}, {"until": []})
-        ),
+        {"versions": [FIRST | {"owner": 1}]},
+        {"versions": [FIRST | {"ttl": -1}]},
+        {"versions": [FIRST | {"ttl": True}]},
+        {"versions": [FIRST | {"ttl": 1.5}]},
+        {"versions": [FIRST | {"records": ["3 1"]}]},
+        {"versions": [FIRST | {"until": []}]},
     ],
 )
 def test_a_damaged_file_is_refused(change: dict[str, t.Any]) -> None:
