@@ -49,7 +49,8 @@ lint: tools ## formatting, style, types, YAML, Ansible, documentation
 	cd $(TREE) && antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --validate-collection-refs=self .
 
 # The pure core that turns certificates into TLSA data and judges chains by it.
-CORE := _associations _certificate _chains _dane _der _errors _name_constraints _names _path _pem _signature _tlsa \
+CORE := _associations _certificate _chains _dane _der _errors _name_constraints _names _path _pem _rollover \
+    _rollover_alarms _rollover_cover _rollover_ledger _rollover_state _rollover_view _rollover_words _signature _tlsa \
     _tlsa_fields _usability _x509
 
 .PHONY: unit
@@ -97,6 +98,10 @@ conformance: tools ## our verdicts and digests beside those of Postfix, Exim, Op
 	$(PYTHON) -m conformance
 	$(PYTHON) -m conformance.side_by_side
 	$(PYTHON) -m conformance.protocols
+
+.PHONY: model
+model: tools ## every state of a rollover beside everything that can go wrong, to a stated depth; and the mutants
+	$(PYTHON) -m model $(MODEL)
 
 .PHONY: reliability
 reliability: tools ## kill the demo at three places, then run it whole
