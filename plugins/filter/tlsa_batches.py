@@ -20,7 +20,8 @@ options:
   _input:
     description:
       - One dictionary for each machine that reported, with the keys C(machine) (its inventory name), C(host) (the host
-        name that clients know it by), C(place) (text that tells its provider from others) and C(rrsets).
+        name that clients know it by), C(place) (text that tells its provider from others) and C(rrsets). Optionally
+        C(managed), true where an agent on the machine removes what is no longer needed.
     type: list
     elements: dict
     required: true
@@ -28,7 +29,8 @@ options:
     description:
       - Machines that did not report, as dictionaries of their variables. Of these C(tlsa_publish_host),
         C(dane_host_name) and C(inventory_hostname) say which host name they serve; the first that is defined counts.
-      - RRsets of the same host name get the state V(present), so that none of their records is removed.
+      - RRsets of the same host name, and those of a managed machine, get the state V(present), so that none of their
+        records is removed.
     type: list
     elements: dict
     default: []

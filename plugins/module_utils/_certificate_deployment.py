@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from ._key_change import Policy, Published
     from ._key_material import Material
 
-__all__ = ["Deployment", "deploy", "describe", "store_files"]
+__all__ = ["Deployment", "deploy", "describe", "prove_loadable", "read_chains", "store_files"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def deploy(
     ``published`` is asked where nothing is deployed yet, because there is nothing else to tell which key clients know.
     Nothing is written before every chain was found fit. Raises InvalidCertificate, LookupFailed, StoreError.
     """
-    chains = _read_chains(material)
+    chains = read_chains(material)
     if check_mode:
         if published is not None and store.deployed() is None:
             refuse_unpublished(published, chains, policy, now)
@@ -105,7 +105,7 @@ def _deploy(
             refuse_new_keys(before, chains, policy)
         generation = store.stage(wanted) if write else None
         if generation is not None:
-            _prove_loadable(store, generation)
+            prove_loadable(store, generation)
             _switch(store, current, generation, policy)
     else:
         wrong_modes = store.wrong_modes(current)
@@ -148,7 +148,7 @@ def _switch(store: CertificateStore, former: Generation | None, fresh: Generatio
     store.settle_reload()
 
 
-def _read_chains(material: Sequence[Material]) -> tuple[ServerChain, ...]:
+def read_chains(material: Sequence[Material]) -> tuple[ServerChain, ...]:
     chains: dict[str, tuple[ServerChain, Material]] = {}
     for item in material:
         chain = read_server_chain(item.key, item.chain, key_source=item.key_source, chain_source=item.chain_source)
@@ -192,7 +192,7 @@ def _refuse_unfit(chains: Iterable[ServerChain], now: datetime) -> None:
         raise InvalidCertificate(msg)
 
 
-def _prove_loadable(store: CertificateStore, generation: Generation) -> None:
+def prove_loadable(store: CertificateStore, generation: Generation) -> None:
     """Have this host's OpenSSL load what services are to load. Raises StoreError, and removes the generation."""
     for name in generation.files():
         if not name.endswith(".pem"):

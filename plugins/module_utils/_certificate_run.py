@@ -110,8 +110,14 @@ def _recovered(store: CertificateStore, chains: list[dict[str, t.Any]], *, check
     recovered = [
         entry["private_key_path"]
         for entry in chains
-        if recover_key(store, entry["algorithm"], Path(entry["private_key_path"]), check_mode=check_mode)
+        if recover_key(
+            store,
+            entry["algorithm"],
+            Path(entry["private_key_path"]),
+            Path(entry["chain_path"]) if entry.get("chain_path") else None,
+            check_mode=check_mode,
+        )
     ]
-    before = "".join(f"{path}: missing\n" for path in recovered)
+    before = "".join(f"{path}: missing, empty or behind\n" for path in recovered)
     after = "".join(f"{path}: the deployed key\n" for path in recovered)
     return {"changed": bool(recovered), "recovered": recovered, "diff": text_diff("key files", before, after)}

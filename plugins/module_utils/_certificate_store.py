@@ -12,6 +12,8 @@
         generations/000001-5d9c3a61f0e2/   ecdsa.pem ecdsa.crt rsa.pem rsa.crt, never changed once they stand here
         generations/000002-b81f07c44d10/
         deployed -> generations/000002-b81f07c44d10
+        staged -> generations/000003-0c1d2e3f4a5b     optional: what a rollover deploys next
+        next -> generations/000004-9a8b7c6d5e4f       optional: keys whose records are published in advance
 
 A generation is written whole beside its place, synced to disk and renamed; ``deployed`` is switched by one rename. So
 whoever opens ``deployed/rsa.pem``, at any moment and after any crash, finds a whole key and chain that belong together.
@@ -20,6 +22,7 @@ The store knows files and no cryptography; what may be deployed is decided above
 
 from __future__ import annotations
 
+import enum
 import fcntl
 import hashlib
 import os
@@ -37,11 +40,18 @@ from ._errors import StoreError
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["CertificateStore", "Generation"]
+__all__ = ["CertificateStore", "Generation", "Slot"]
 
 _IDENTIFIER = re.compile(r"(\d{6})-[0-9a-f]{12}")
 _FILE_NAME = re.compile(r"[a-z0-9]+\.(pem|crt)")
-_LEFTOVERS: t.Final = (".new-", ".old-", ".deployed-")
+_LEFTOVERS: t.Final = (".new-", ".old-", ".deployed-", ".staged-", ".next-")
+
+
+class Slot(enum.StrEnum):
+    """The links that name a generation beside the deployed one; a missing one names none."""
+
+    STAGED = "staged"
+    NEXT = "next"
 
 
 @dataclass(frozen=True, order=True)
@@ -77,24 +87,26 @@ class CertificateStore:
 
     def deployed(self) -> Generation | None:
         """What services load now; None before the first deployment. Raises StoreError when the link is not ours."""
+        return self._linked(self.link)
+
+    def slot(self, slot: Slot) -> Generation | None:
+        """What a slot names; None where it names nothing. Raises StoreError when the link is not ours."""
+        return self._linked(self.root / slot)
+
+    def fill(self, slot: Slot, generation: Generation) -> None:
+        """Have a slot name a generation, by one rename. Raises StoreError; then it names what it named before."""
+        self._point(self.root / slot, generation)
+
+    def clear(self, slot: Slot) -> None:
+        """Have a slot name nothing. Raises StoreError."""
+        if self.slot(slot) is None:
+            return
         try:
-            target = self.link.readlink()
-        except FileNotFoundError:
-            return None
+            (self.root / slot).unlink()
+            sync_directory(self.root)
         except OSError as exc:
-            msg = (
-                f"{self.link} is no symbolic link ({exc.strerror}). Only the store may write it: move it out of the "
-                "way, with what is in it, and see that no service loads from there meanwhile"
-            )
+            msg = f"{self.root / slot} could not be removed: {exc}"
             raise StoreError(msg) from exc
-        generation = self._generation(target.name)
-        if target != Path("generations", target.name) or generation is None:
-            msg = (
-                f"{self.link} points to {target}, which is no generation of this store. Point it back to one of "
-                f"{self._generations}, or remove the link if no service loads from it"
-            )
-            raise StoreError(msg)
-        return generation
 
     def generations(self) -> tuple[Generation, ...]:
         """Every whole generation, oldest first."""
@@ -161,20 +173,7 @@ class CertificateStore:
 
     def deploy(self, generation: Generation) -> None:
         """Switch services to a generation by one rename. Raises StoreError; then the former one is still deployed."""
-        if self._generation(generation.identifier) != generation:
-            msg = f"{generation.directory} is no generation of the store {self.root}"
-            raise StoreError(msg)
-        self.deployed()  # what is not ours is not replaced
-        fresh = self.root / f".deployed-{generation.identifier}"
-        try:
-            fresh.symlink_to(Path("generations", generation.identifier))
-            fresh.rename(self.link)
-            sync_directory(self.root)
-        except OSError as exc:
-            with suppress(OSError):
-                fresh.unlink()
-            msg = f"{self.link} could not be switched to {generation.identifier}: {exc}"
-            raise StoreError(msg) from exc
+        self._point(self.link, generation)
 
     @property
     def reload_owed(self) -> bool:
@@ -196,17 +195,17 @@ class CertificateStore:
         self._owed.unlink(missing_ok=True)
 
     def superseded(self, keep: int) -> tuple[Generation, ...]:
-        """All but the youngest ``keep`` generations and the deployed one."""
-        deployed = self.deployed()
+        """All but the youngest ``keep`` generations and those that a link names."""
+        named = self._named()
         generations = self.generations()
-        return tuple(found for found in generations[: max(len(generations) - keep, 0)] if found != deployed)
+        return tuple(found for found in generations[: max(len(generations) - keep, 0)] if found not in named)
 
     def remove(self, generations: Iterable[Generation]) -> None:
-        """Remove generations and their keys. Raises StoreError, also when one of them is deployed."""
-        deployed = self.deployed()
+        """Remove generations and their keys. Raises StoreError, also when a link names one of them."""
+        named = self._named()
         for generation in generations:
-            if generation == deployed:
-                msg = f"{generation.directory} is deployed and cannot be removed"
+            if generation in named:
+                msg = f"{generation.directory} is {named[generation]} and cannot be removed"
                 raise StoreError(msg)
             # Out of sight first, so that a half removed generation is never taken for a whole one.
             hidden = self._generations / f".old-{generation.identifier}"
@@ -234,6 +233,47 @@ class CertificateStore:
                     self._access(name).apply(file.fileno())
         except OSError as exc:
             msg = f"The mode of a file in {generation.directory} could not be mended: {exc}"
+            raise StoreError(msg) from exc
+
+    def _named(self) -> dict[Generation, str]:
+        """Every generation that a link names, with the name of a link that does."""
+        links = {self.slot(Slot.NEXT): "next", self.slot(Slot.STAGED): "staged", self.deployed(): "deployed"}
+        return {generation: name for generation, name in links.items() if generation is not None}
+
+    def _linked(self, link: Path) -> Generation | None:
+        try:
+            target = link.readlink()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            msg = (
+                f"{link} is no symbolic link ({exc.strerror}). Only the store may write it: move it out of the "
+                "way, with what is in it, and see that no service loads from there meanwhile"
+            )
+            raise StoreError(msg) from exc
+        generation = self._generation(target.name)
+        if target != Path("generations", target.name) or generation is None:
+            msg = (
+                f"{link} points to {target}, which is no generation of this store. Point it back to one of "
+                f"{self._generations}, or remove the link if no service loads from it"
+            )
+            raise StoreError(msg)
+        return generation
+
+    def _point(self, link: Path, generation: Generation) -> None:
+        if self._generation(generation.identifier) != generation:
+            msg = f"{generation.directory} is no generation of the store {self.root}"
+            raise StoreError(msg)
+        self._linked(link)  # what is not ours is not replaced
+        fresh = self.root / f".{link.name}-{generation.identifier}"
+        try:
+            fresh.symlink_to(Path("generations", generation.identifier))
+            fresh.rename(link)
+            sync_directory(self.root)
+        except OSError as exc:
+            with suppress(OSError):
+                fresh.unlink()
+            msg = f"{link} could not be switched to {generation.identifier}: {exc}"
             raise StoreError(msg) from exc
 
     def _generation(self, name: str) -> Generation | None:

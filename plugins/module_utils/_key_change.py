@@ -86,10 +86,11 @@ def refuse_new_keys(before: Sequence[ServerChain], after: Sequence[ServerChain],
     msg = (
         f"{policy.host} would serve a key that it does not serve now: {new}. Deployed is {old}. Hosts whose "
         "resolvers hold the published TLSA RRset would refuse to deliver mail, so nothing was changed. To roll the key "
-        "over by hand: publish the new record beside the old one, see it on every authoritative name server, wait two "
-        "TTLs of the old RRset and two minutes more, run once with replace_key (mail_certificate_replace_key: true), "
-        "and only then remove the old record. To keep the key instead, give a certificate that was issued for it. "
-        "Where no TLSA record was ever published for this host, replace_key is safe at once"
+        "over: dane-rollover stage --key KEY --chain CHAIN, on a host that has the role tlsa_rollover. By hand: "
+        "publish the new record beside the old one, see it on every authoritative name server, wait two TTLs of the "
+        "old RRset and two minutes more, run once with replace_key (mail_certificate_replace_key: true), and only then "
+        "remove the old record. To keep the key instead, give a certificate that was issued for it. Where no TLSA "
+        "record was ever published for this host, replace_key is safe at once"
     )
     raise StoreError(
         msg,

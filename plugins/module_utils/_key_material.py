@@ -14,12 +14,14 @@ from pathlib import Path
 
 from ._durable import Access, replace_file
 from ._errors import InvalidCertificate, InvalidInput, StoreError
-from ._server_chain import read_server_chain
+from ._key_memory import KeyMemory
+from ._server_chain import key_record, read_server_chain
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._certificate_store import CertificateStore
+    from ._server_chain import ServerChain
 
 __all__ = ["Material", "load_material", "recover_key"]
 
@@ -63,24 +65,41 @@ def _take(options: Mapping[str, t.Any], what: str, number: int) -> tuple[bytes, 
         raise InvalidInput(msg) from exc
 
 
-def recover_key(store: CertificateStore, algorithm: str, path: Path, *, check_mode: bool = False) -> bool:
-    """Write the deployed key of an algorithm to ``path`` where that file is missing or empty.
+def recover_key(
+    store: CertificateStore, algorithm: str, path: Path, chain_path: Path | None = None, *, check_mode: bool = False
+) -> bool:
+    """Write the deployed key of an algorithm to ``path`` where that file is missing or empty, or behind.
 
-    A lost key file would otherwise be followed by a new key, and that by a mismatch with what is published. Returns
-    whether the file was written, or would be; False also where nothing is deployed. Raises StoreError.
+    A lost key file would otherwise be followed by a new key, and that by a mismatch with what is published. A file is
+    behind when a rollover has put another key in the place of the one that it holds; then the certificate at
+    ``chain_path`` follows too. Returns whether a file was written, or would be; False also where nothing is deployed.
+    Raises StoreError.
     """
     try:
-        if path.exists() and path.stat().st_size > 0:
-            return False
+        content = path.read_bytes() if path.exists() else b""
         current = store.deployed()
-        content = None if current is None else current.files().get(f"{algorithm}.pem")
-        if content is None:
+        deployed = None if current is None else current.files().get(f"{algorithm}.pem")
+        if deployed is None:
             return False
         source = f"{store.link}/{algorithm}.pem"
-        key = read_server_chain(content, content, key_source=source, chain_source=source).private_key
+        chain = read_server_chain(deployed, deployed, key_source=source, chain_source=source)
+        behind = bool(content.strip()) and _is_behind(store, content, path, chain)
+        if content.strip() and not behind:
+            return False
         if not check_mode:
-            replace_file(path, key, Access(0o600))
+            replace_file(path, chain.private_key, Access(0o600))
+            if behind and chain_path is not None:
+                replace_file(chain_path, chain.certificates_pem(), Access(0o644))
     except (OSError, InvalidCertificate) as exc:
         msg = f"The key file {path} is lost, and cannot be recovered from what is deployed: {exc}"
         raise StoreError(msg) from exc
     return True
+
+
+def _is_behind(store: CertificateStore, content: bytes, path: Path, deployed: ServerChain) -> bool:
+    """Whether a key file holds a key that was served before and is not any more. A damaged one is left to others."""
+    try:
+        record = key_record(content, str(path))
+    except InvalidCertificate:
+        return False
+    return record != deployed.record and record in KeyMemory(store.root).read().former

@@ -42,7 +42,7 @@ from ._x509 import load_certificates, tlsa_record_for
 if t.TYPE_CHECKING:
     from ._tlsa import TlsaRecord
 
-__all__ = ["ALGORITHMS", "ServerChain", "chain_problems", "chain_warnings", "read_server_chain"]
+__all__ = ["ALGORITHMS", "ServerChain", "chain_problems", "chain_warnings", "key_record", "read_server_chain"]
 
 ALGORITHMS: t.Final = ("ecdsa", "rsa")
 """Key algorithms that a mail host can serve side by side, by the names of their files in the store."""
@@ -128,6 +128,12 @@ def read_server_chain(key_data: bytes, chain_data: bytes, *, key_source: str, ch
         private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         certificates=certificates,
     )
+
+
+def key_record(data: bytes, source: str) -> TlsaRecord:
+    """``3 1 1`` of a PEM private key; ``source`` names it in messages. Raises InvalidCertificate."""
+    public_key = _read_key(data, source).public_key()
+    return tlsa_record_for(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _read_key(data: bytes, source: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:

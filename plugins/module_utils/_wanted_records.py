@@ -51,18 +51,20 @@ def batches(
 ) -> dict[str, dict[str, list[dict[str, t.Any]]]]:
     """What each publishing machine has to publish, so that every provider is called once for all machines.
 
-    A report is ``{machine, host, place, rrsets}``: a machine, the host name it serves, what tells its provider from
-    others, and its RRsets. The first machine of each place publishes for all of that place; it is the key of the
-    result, and its value ``{rrsets, awaited}`` is what tlsa_record and wait_for_tlsa take. RRsets with one name are
-    added together. With `prune` they are exactly what is published, but not those of a host in `silent`: a machine
-    with that host name has not reported, and its records are not known.
+    A report is ``{machine, host, place, rrsets, managed}``: a machine, the host name it serves, what tells its provider
+    from others, its RRsets, and (optional) whether an agent on it removes what is no longer needed. The first machine
+    of each place publishes for all of that place; it is the key of the result, and its value ``{rrsets, awaited}`` is
+    what tlsa_record and wait_for_tlsa take. RRsets with one name are added together. With `prune` they are exactly what
+    is published, but not those of a host in `silent`: a machine with that host name has not reported, and its records
+    are not known. Nor those of a managed machine: caches may hold RRsets whose records only its agent knows of.
     """
     publishers: dict[str, str] = {}
     merged: dict[str, dict[str, dict[str, t.Any]]] = {}
     quiet = {name.lower().removesuffix(".") for name in silent}
     for report in reports:
         publisher = publishers.setdefault(report["place"], report["machine"])
-        state = "exact" if prune and report["host"].lower().removesuffix(".") not in quiet else "present"
+        prunable = prune and not report.get("managed")
+        state = "exact" if prunable and report["host"].lower().removesuffix(".") not in quiet else "present"
         for rrset in report["rrsets"]:
             _add(merged.setdefault(publisher, {}), rrset, state)
     return {

@@ -45,7 +45,8 @@ options:
   state:
     description:
       - V(deployed) makes the store hold exactly the given chains.
-      - V(recovered) writes the deployed key to O(chains[].private_key_path), where that file is missing or empty.
+      - V(recovered) writes the deployed key to O(chains[].private_key_path), where that file is missing or empty, or
+        holds a key that a rollover has replaced; then its certificate goes to O(chains[].chain_path), if that is given.
         Where nothing is deployed it changes nothing.
     type: str
     choices: [deployed, recovered]

@@ -81,6 +81,13 @@ deployed:
   returned: success
   type: bool
   sample: true
+managed:
+  description:
+    - Whether the agent of P(mailsec.dane.tlsa_rollover#role) looks after the host's records. It knows what caches may
+      still hold, so nobody else may remove a record.
+  returned: success
+  type: bool
+  sample: true
 rrsets:
   description: One RRset for each port, as the option O(mailsec.dane.tlsa_record#module:rrsets) takes it.
   returned: success
@@ -115,6 +122,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._deps import require
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
 from ansible_collections.mailsec.dane.plugins.module_utils._module import guarded_run
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import zone_file_lines
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import FILE_NAME
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._wanted_records import host_rrsets, records_of
 
@@ -133,6 +141,7 @@ def wanted(options: dict[str, t.Any]) -> dict[str, t.Any]:
     return {
         "changed": False,
         "deployed": bool(keys["deployed"]),
+        "managed": (store / FILE_NAME).exists(),
         "rrsets": rrsets if keys["deployed"] else [],
         "zone_file": "".join(
             zone_file_lines(rrset["name"], options["ttl"], [TlsaRecord.parse(one) for one in rrset["records"]])

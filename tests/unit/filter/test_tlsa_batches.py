@@ -45,6 +45,13 @@ def test_a_silent_machine_counts_under_the_name_it_serves(silent: object, state:
     assert states(silent) == [state]
 
 
+def test_nothing_is_removed_where_an_agent_looks_after_the_records() -> None:
+    result = t.cast("dict[str, t.Any]", tlsa_batches([{**REPORT, "managed": True}]))
+    assert [rrset["state"] for rrset in result["mx1a"]["rrsets"]] == ["present"]
+    result = t.cast("dict[str, t.Any]", tlsa_batches([{**REPORT, "managed": False}]))
+    assert [rrset["state"] for rrset in result["mx1a"]["rrsets"]] == ["exact"]
+
+
 def test_without_prune() -> None:
     assert states([], False) == ["present"]
 

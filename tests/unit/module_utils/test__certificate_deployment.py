@@ -21,6 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._key_change import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._key_material import Material, load_material, recover_key
+from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import KeyMemory
 from ansible_collections.mailsec.dane.plugins.module_utils._server_chain import ServerChain, read_server_chain
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
@@ -431,3 +432,20 @@ def test_openssl_itself_agrees_on_the_record(store: CertificateStore) -> None:
     )
     digest = subprocess.run(["openssl", "dgst", "-sha256", "-r"], input=der.stdout, check=True, capture_output=True)
     assert chain(RSA).record.to_text() == f"3 1 1 {digest.stdout.split()[0].decode()}"
+
+
+def test_a_key_file_that_a_rollover_left_behind_follows_with_its_certificate(
+    store: CertificateStore, tmp_path: Path
+) -> None:
+    put(store, ECDSA_OTHER)
+    key, certificate = tmp_path / "ecdsa.key", tmp_path / "ecdsa.crt"
+    key.write_bytes(ECDSA.key_pem)
+    certificate.write_bytes(ECDSA.pem)
+    assert not recover_key(store, "ecdsa", key, certificate)
+    assert key.read_bytes() == ECDSA.key_pem
+    KeyMemory(store.root).add(former=[chain(ECDSA).record])
+    assert recover_key(store, "ecdsa", key, certificate, check_mode=True)
+    assert key.read_bytes() == ECDSA.key_pem
+    assert recover_key(store, "ecdsa", key, certificate)
+    assert (key.read_bytes(), certificate.read_bytes()) == (ECDSA_OTHER.key_pem, ECDSA_OTHER.pem)
+    assert not recover_key(store, "ecdsa", key, certificate)

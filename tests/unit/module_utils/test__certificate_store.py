@@ -17,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Generation
+from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Generation, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import StoreError
 
 OLD: t.Final = {"rsa.pem": b"old key and chain", "rsa.crt": b"old chain"}
@@ -320,3 +320,57 @@ def test_a_reader_never_sees_a_part_of_a_file(store: CertificateStore) -> None:
     stop.set()
     reader.join()
     assert seen == {b"0", b"1"}
+
+
+@pytest.mark.parametrize("slot", list(Slot))
+def test_a_slot_names_a_generation_beside_the_deployed_one(store: CertificateStore, slot: Slot) -> None:
+    deployed = put(store, OLD)
+    with store.locked():
+        assert store.slot(slot) is None
+        upcoming = store.stage(NEW)
+        store.fill(slot, upcoming)
+    assert store.slot(slot) == upcoming
+    assert (store.root / slot).readlink() == Path("generations", upcoming.identifier)
+    assert store.deployed() == deployed
+    store.clear(slot)
+    store.clear(slot)
+    assert store.slot(slot) is None
+    assert store.generations() == (deployed, upcoming)
+
+
+@pytest.mark.parametrize("slot", list(Slot))
+def test_a_generation_that_a_slot_names_is_never_pruned_nor_removed(store: CertificateStore, slot: Slot) -> None:
+    with store.locked():
+        named = store.stage(OLD)
+        store.fill(slot, named)
+        for number in range(5):
+            store.deploy(store.stage({"rsa.pem": b"%d" % number, "rsa.crt": b"%d" % number}))
+        assert named not in store.superseded(2)
+        assert len(store.superseded(2)) == 3
+        with pytest.raises(StoreError, match=f"is {slot} and cannot be removed"):
+            store.remove([named])
+    assert named in store.generations()
+
+
+@pytest.mark.parametrize("slot", list(Slot))
+def test_a_slot_that_is_not_ours_is_refused(store: CertificateStore, slot: Slot) -> None:
+    generation = put(store, OLD)
+    (store.root / slot).symlink_to("/etc/letsencrypt/live/mx1.example.org")
+    acts: tuple[t.Callable[[], object], ...] = (
+        lambda: store.slot(slot),
+        lambda: store.fill(slot, generation),
+        lambda: store.clear(slot),
+    )
+    for act in acts:
+        with pytest.raises(StoreError, match="which is no generation of this store"):
+            act()
+    assert (store.root / slot).readlink() == Path("/etc/letsencrypt/live/mx1.example.org")
+
+
+def test_a_killed_writer_of_a_slot_leaves_nothing(store: CertificateStore) -> None:
+    generation = put(store, OLD)
+    for name in ("staged", "next"):
+        (store.root / f".{name}-{generation.identifier}").symlink_to("generations/x")
+    with store.locked():
+        pass
+    assert sorted(path.name for path in store.root.glob(".*")) == [".lock"]

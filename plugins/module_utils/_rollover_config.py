@@ -1,0 +1,184 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the agent on a host was told: ``/etc/dane/HOST/rollover.json``, written by the role, read whole or refused."""
+
+from __future__ import annotations
+
+import grp
+import json
+import typing as t
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ._dialogues import Starttls, starttls_of_port
+from ._errors import InvalidInput, InvalidName
+from ._names import to_ascii
+from ._publication import MAX_TTL
+from ._rollover_state import Policy, Scheme
+from ._tlsa import TlsaRecord, tlsa_owner_name
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FILE_NAME", "RolloverConfig", "configured_hosts", "read_config"]
+
+FILE_NAME: t.Final = "rollover.json"
+STORES: t.Final = Path("/etc/dane")
+STATE: t.Final = Path("/var/lib/dane")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloverConfig:
+    """Times are in seconds. ``provider`` is what tlsa_record takes; None: the user publishes by hand."""
+
+    host: str
+    ports: tuple[int, ...]
+    starttls: Mapping[int, str] = field(default_factory=dict)
+    """By port, where the port does not tell."""
+    scheme: str = "current+next"
+    provider: Mapping[str, t.Any] | None = field(default=None, repr=False)
+    require_signed: bool = True
+    resolver: str = "127.0.0.1"
+    resolver_port: int = 53
+    timeout: float = 5.0
+    servers: tuple[str, ...] = ()
+    """Addresses of authoritative servers to ask, instead of those that the DNS names."""
+    addresses: tuple[str, ...] = ()
+    """Where this host's endpoints are looked at, instead of at the addresses that the DNS has of the host."""
+    units: tuple[str, ...] = ()
+    ttl: int = 3600
+    multiplier: float = 2.0
+    sender_cache: int = 101
+    margin: int = 60
+    unknown_ttl: int = 86400
+    max_gap: int = 3600
+    retire_after: int = 0
+    exclusive: bool = True
+    extra_records: tuple[str, ...] = ()
+    relax_on_expiry: bool = False
+    next_keys: str = "self-signed"
+    """Who makes next keys: ``self-signed``, the agent; ``certbot``, it has certbot do it; ``given``, the user."""
+    names: tuple[str, ...] = ()
+    """DNS names for certificates that the agent makes; empty: the host."""
+    valid_days: int = 3650
+    rsa_bits: int = 3072
+    lineages: tuple[str, ...] = ()
+    """Names of certbot's lineages that are for this host."""
+    keep: int = 3
+    group: str | None = None
+    metrics: str | None = None
+
+    @property
+    def store(self) -> Path:
+        return STORES / self.host
+
+    @property
+    def state(self) -> Path:
+        return STATE / self.host
+
+    @property
+    def owners(self) -> dict[str, int]:
+        """Owner name to port."""
+        return {tlsa_owner_name(self.host, port): port for port in self.ports}
+
+    @property
+    def gid(self) -> int | None:
+        """The group that may read keys beside root. Raises InvalidInput."""
+        try:
+            return None if self.group is None else grp.getgrnam(self.group).gr_gid
+        except KeyError as exc:
+            msg = f"There is no group {self.group!r} on this host; install the service that brings it"
+            raise InvalidInput(msg) from exc
+
+    def starttls_of(self, port: int) -> Starttls:
+        return Starttls(self.starttls[port]) if port in self.starttls else starttls_of_port(port) or Starttls.NONE
+
+    def policy(self, *, compromised: frozenset[TlsaRecord] = frozenset(), shared: bool = False) -> Policy:
+        """The policy for the core. ``compromised`` are ``3 1 1`` of keys that somebody else may have; ``shared``: the
+        records are reached by an alias, so others may rely on them."""
+        return Policy(
+            owners=tuple(self.owners),
+            scheme=Scheme(self.scheme),
+            ttl=self.ttl,
+            multiplier=self.multiplier,
+            sender_cache=self.sender_cache,
+            margin=self.margin,
+            unknown_ttl=self.unknown_ttl,
+            max_gap=self.max_gap,
+            exclusive=self.exclusive and not shared,
+            extra=frozenset(TlsaRecord.parse(record) for record in self.extra_records),
+            compromised=compromised,
+            relax_on_expiry=self.relax_on_expiry,
+            retire_after=self.retire_after,
+        )
+
+
+def configured_hosts(stores: Path | None = None) -> tuple[str, ...]:
+    """The names of the stores that have a configuration, sorted."""
+    return tuple(sorted(path.parent.name for path in (stores or STORES).glob(f"*/{FILE_NAME}")))
+
+
+def read_config(path: Path) -> RolloverConfig:
+    """Raises InvalidInput: what, where, and how to mend it."""
+    try:
+        options = json.loads(path.read_bytes())
+    except FileNotFoundError as exc:
+        msg = f"There is no {path}; the role mailsec.dane.tlsa_rollover writes it"
+        raise InvalidInput(msg) from exc
+    except (OSError, ValueError) as exc:
+        msg = f"{path} cannot be read: {exc}; run the role mailsec.dane.tlsa_rollover again"
+        raise InvalidInput(msg) from exc
+    try:
+        return config_from(options)
+    except (InvalidInput, ValueError, TypeError) as exc:
+        msg = f"{path}: {exc}; nothing was done. Set it with the role mailsec.dane.tlsa_rollover"
+        raise InvalidInput(msg) from exc
+
+
+def config_from(options: object) -> RolloverConfig:
+    """The configuration of a parsed file. Raises InvalidInput, InvalidName, ValueError, TypeError."""
+    if not isinstance(options, dict):
+        msg = "it must be a JSON object"
+        raise InvalidInput(msg)
+    known = {one.name for one in fields(RolloverConfig)}
+    if unknown := sorted(set(options) - known):
+        msg = f"{', '.join(unknown)} is unknown to this release"
+        raise InvalidInput(msg)
+    values: dict[str, t.Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
+    values["starttls"] = {int(port): kind for port, kind in (values.get("starttls") or {}).items()}
+    config = RolloverConfig(**values)
+    _check(config)
+    return config
+
+
+def _check(config: RolloverConfig) -> None:
+    if to_ascii(config.host) != config.host or "/" in config.host:
+        msg = f"host {config.host!r} is not in lower case and A-labels"
+        raise InvalidName(msg)
+    if not config.ports:
+        msg = "ports is empty; a rollover needs endpoints to prove"
+        raise InvalidInput(msg)
+    for port in config.ports:
+        if port not in config.starttls and starttls_of_port(port) is None:
+            msg = f"how TLS begins on port {port} does not follow from the port; say it in starttls"
+            raise InvalidInput(msg)
+        config.starttls_of(port)
+    if not 1 <= config.ttl <= MAX_TTL:
+        msg = f"ttl {config.ttl} is not from 1 to {MAX_TTL}"
+        raise InvalidInput(msg)
+    if config.multiplier < 1 or min(config.sender_cache, config.margin, config.unknown_ttl, config.retire_after) < 0:
+        msg = "multiplier must be 1 or more, and sender_cache, margin, unknown_ttl and retire_after 0 or more"
+        raise InvalidInput(msg)
+    if config.keep < 2 or config.max_gap < 1:
+        msg = "keep must be 2 or more, and max_gap 1 or more"
+        raise InvalidInput(msg)
+    if config.next_keys not in {"self-signed", "certbot", "given"}:
+        msg = f"next_keys {config.next_keys!r} is not self-signed, certbot or given"
+        raise InvalidInput(msg)
+    config.policy()

@@ -1,0 +1,123 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the agent remembers between two runs: the ledger and its notes, each written whole or not at all.
+
+::
+
+    /var/lib/dane/mx1.example.org/ledger.json    what resolvers may still hold; for its owner the core
+    /var/lib/dane/mx1.example.org/notes.json     what the agent was asked for, and what failed
+
+A ledger that is missing or damaged begins anew, which makes the rule wait longer and never less. Damaged notes are an
+error: that a key is compromised must not be forgotten in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import asdict, dataclass, fields
+
+from ._durable import Access, make_directory, replace_file
+from ._errors import InvalidInput, StoreError
+from ._rollover_ledger import from_json, to_json
+from ._rollover_state import Ledger
+from ._tlsa import TlsaRecord
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Failure", "Notes", "RolloverFiles"]
+
+FIRST_RETRY: t.Final = 30.0
+LAST_RETRY: t.Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A generation that could not be deployed: services did not load it, or the live proof failed."""
+
+    generation: str
+    at: float
+    why: str
+    tries: int = 1
+
+    @property
+    def again(self) -> float:
+        """When it may be tried again: each try reloads services twice, and what failed may take long to mend."""
+        return self.at + min(FIRST_RETRY * 2.0 ** min(self.tries - 1, 20), LAST_RETRY)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """``compromised`` are keys (``3 1 1``) that an emergency rollover was asked for; ``previous`` is the generation
+    that was deployed before; ``idle`` counts runs in a row that waited for nothing that has a time; ``error`` is that
+    of the last run, ``ran`` its time (POSIX seconds)."""
+
+    compromised: tuple[str, ...] = ()
+    previous: str | None = None
+    failure: Failure | None = None
+    idle: int = 0
+    error: str | None = None
+    ran: float | None = None
+    until: float | None = None
+
+    @property
+    def compromised_records(self) -> frozenset[TlsaRecord]:
+        return frozenset(TlsaRecord.from_text(text) for text in self.compromised)
+
+
+class RolloverFiles:
+    """The directory of one host below ``/var/lib/dane``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._ledger = directory / "ledger.json"
+        self._notes = directory / "notes.json"
+
+    def ledger(self) -> tuple[Ledger, str | None]:
+        """The ledger, and why it begins anew if it does and was there before."""
+        try:
+            return from_json(self._ledger.read_text("utf-8")), None
+        except FileNotFoundError:
+            return Ledger(), None
+        except (OSError, ValueError) as exc:
+            trouble = str(exc)
+        return Ledger(), f"The ledger {self._ledger} cannot be read and begins anew, so waits are longer: {trouble}"
+
+    def write_ledger(self, ledger: Ledger) -> None:
+        """Raises StoreError; then the old one stands."""
+        self._write(self._ledger, to_json(ledger))
+
+    def notes(self) -> Notes:
+        """Raises StoreError when they cannot be read."""
+        try:
+            values = json.loads(self._notes.read_bytes())
+            known = {one.name for one in fields(Notes)}
+            values = {name: value for name, value in values.items() if name in known}
+            values["compromised"] = tuple(TlsaRecord.from_text(one).to_text() for one in values["compromised"])
+            values["failure"] = Failure(**values["failure"]) if values.get("failure") else None
+            return Notes(**values)
+        except FileNotFoundError:
+            return Notes()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidInput) as exc:
+            msg = (
+                f"{self._notes} remembers whether a key is compromised, and cannot be read: {exc}. Restore it, or "
+                "remove it and, if the deployed key is compromised, say so again: dane-rollover now --emergency"
+            )
+            raise StoreError(msg) from exc
+
+    def write_notes(self, notes: Notes) -> None:
+        """Raises StoreError; then the old ones stand."""
+        self._write(self._notes, json.dumps(asdict(notes), indent=1) + "\n")
+
+    def _write(self, path: Path, text: str) -> None:
+        try:
+            make_directory(self.directory)
+            replace_file(path, text.encode(), Access(0o600))
+        except OSError as exc:
+            msg = f"{path} could not be written: {exc}"
+            raise StoreError(msg) from exc

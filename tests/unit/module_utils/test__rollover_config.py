@@ -1,0 +1,85 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import configured_hosts, read_config
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD: t.Final[dict[str, t.Any]] = {"host": "mx1.example.org", "ports": [25, 465]}
+
+
+def write(path: Path, **more: object) -> Path:
+    path.write_text(json.dumps({**GOOD, **more}))
+    return path
+
+
+def test_a_small_configuration_has_sound_defaults(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path / "rollover.json"))
+    assert config.owners == {"_25._tcp.mx1.example.org": 25, "_465._tcp.mx1.example.org": 465}
+    assert [config.starttls_of(port) for port in config.ports] == [Starttls.SMTP, Starttls.NONE]
+    policy = config.policy()
+    assert (policy.multiplier, policy.sender_cache, policy.scheme) == (2.0, 101, "current+next")
+    assert policy.exclusive
+    assert not config.policy(shared=True).exclusive
+
+
+def test_a_provider_with_its_secret_is_not_in_a_representation(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path / "rollover.json", provider={"type": "rfc2136", "key_secret": "c2VjcmV0"}))
+    assert "c2VjcmV0" not in repr(config)
+    assert config.provider is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"ports": []}, "ports is empty"),
+        ({"ports": [2525]}, "say it in starttls"),
+        ({"ports": [2525], "starttls": {"2525": "telnet"}}, "telnet"),
+        ({"ttl": 0}, "ttl 0 is not from 1"),
+        ({"multiplier": 0.5}, "multiplier must be 1 or more"),
+        ({"margin": -1}, "0 or more"),
+        ({"keep": 1}, "keep must be 2 or more"),
+        ({"max_gap": 0}, "max_gap 1 or more"),
+        ({"scheme": "next"}, "next"),
+        ({"next_keys": "acme"}, "next_keys 'acme'"),
+        ({"host": "mx1/.."}, "mx1/.."),
+        ({"host": "MX1.example.org"}, "lower case"),
+        ({"extra_records": ["3 1 1 zz"]}, "hexadecimal"),
+        ({"colour": "red"}, "colour is unknown"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, more: dict[str, object], told: str) -> None:
+    path = write(tmp_path / "rollover.json", **more)
+    with pytest.raises(InvalidInput, match=rf"^{path}: .*{told}"):
+        read_config(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3"])
+def test_a_damaged_file_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rollover.json"
+    path.write_text(content)
+    with pytest.raises(InvalidInput, match=str(path)):
+        read_config(path)
+
+
+def test_a_missing_file_names_the_role(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"the role mailsec\.dane\.tlsa_rollover writes it"):
+        read_config(tmp_path / "rollover.json")
+
+
+def test_configured_hosts_are_those_with_a_file(tmp_path: Path) -> None:
+    for name in ("mx2.example.org", "mx1.example.org", "mx3.example.org"):
+        (tmp_path / name).mkdir()
+    for name in ("mx2.example.org", "mx1.example.org"):
+        write(tmp_path / name / "rollover.json")
+    assert configured_hosts(tmp_path) == ("mx1.example.org", "mx2.example.org")
