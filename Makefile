@@ -104,8 +104,13 @@ model: tools ## every state of a rollover beside everything that can go wrong, t
 	$(PYTHON) -m model $(MODEL)
 
 .PHONY: reliability
-reliability: tools ## kill the demo at three places, then run it whole
+reliability: tools ## kill the demo, agents, services and hosts, under traffic; ARGS=--resume goes on
 	$(PYTHON) -m demo.interrupted
+	$(PYTHON) -m reliability $(ARGS)
+
+.PHONY: rollover
+rollover: tools ## rollovers under traffic, beside the orders of others; ARGS=--resume goes on
+	$(PYTHON) -m rollover $(ARGS)
 
 .PHONY: integration
 integration: tools ## modules and roles against real name servers and real Postfix, with faults and kills

@@ -4,7 +4,7 @@
 
 """``python -m demo.interrupted``: kill the demo while the lab rises and amid each playbook run; then run it whole.
 
-Writes build/reliability.json. Exit status 0 only if the demo after the kills verified every message.
+Adds to build/reliability.json. Exit status 0 only if the demo after the kills verified every message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from demo.playbook import ROOT
-from lab.files import write_whole
+from results import Row, store
 
 RESULT: t.Final = ROOT / "build" / "reliability.json"
 PATIENCE_SECONDS: t.Final = 1800.0
@@ -40,18 +40,18 @@ def main() -> int:
     status = subprocess.run([sys.executable, "-m", "demo"], check=False, timeout=PATIENCE_SECONDS).returncode
     messages = json.loads((ROOT / "build" / "demo.json").read_text("utf-8"))["messages"] if status == 0 else []
     verified = sum(message["verified"] for message in messages)
-    row = {
-        "case": f"fault: make demo killed {len(MOMENTS)} times, then run whole",
-        "tried": len(messages),
-        "sent": len(messages),
-        "verified": verified,
-        "deferred": 0,
-        "bounced": 0,
-        "leaked": len(messages) - verified,
-        "outcome": "all verified" if status == 0 else f"the demo ended with status {status}",
-    }
-    write_whole(RESULT, json.dumps([row], indent=2) + "\n")
-    print(f"{row['case']}: {row['outcome']}")
+    row = Row(
+        case=f"fault: make demo killed {len(MOMENTS)} times, then run whole",
+        tried=len(messages),
+        sent=len(messages),
+        verified=verified,
+        deferred=0,
+        bounced=0,
+        leaked=len(messages) - verified,
+        outcome="ok: all verified" if status == 0 else f"the demo ended with status {status}",
+    )
+    store(RESULT, row)
+    print(row.line())
     return status
 
 

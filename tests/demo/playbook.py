@@ -51,11 +51,15 @@ def read_recap(output: str, status: int) -> Recap:
     return Recap(status, hosts)
 
 
-def run_playbook(playbook: Path, inventory: Path, extra_variables: dict[str, str], log: Path) -> Recap:
-    """Run ``playbook``, showing its output as it comes and keeping it in ``log``."""
+def run_playbook(
+    playbook: Path, inventory: Path, extra_variables: dict[str, str], log: Path, *, tags: str = ""
+) -> Recap:
+    """Run ``playbook`` (or its tasks with ``tags``), showing its output as it comes and keeping it in ``log``."""
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", str(inventory), str(playbook)]
     for name, value in extra_variables.items():
         command += ["--extra-vars", f"{name}={value}"]
+    if tags:
+        command += ["--tags", tags]
     environment = os.environ | {"ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0", "ANSIBLE_NOCOWS": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
     output: list[str] = []

@@ -17,7 +17,7 @@ import dns.message
 import dns.query
 import dns.rdatatype
 
-from lab import podman
+from lab import acme, podman
 from lab.errors import LabError
 from lab.nameservers import served_zones
 from lab.topology import Kind
@@ -66,6 +66,11 @@ def wait_for_sender(lab: Lab, host: Host) -> None:
     _wait(f"{host.fqdn} answers on port 25", lambda: _greets(lab.ipv4(host)))
 
 
+def wait_for_acme(lab: Lab, host: Host) -> None:
+    """Wait until the certificate authority listens."""
+    _wait(f"{host.fqdn} answers on port {acme.PORT}", lambda: _listens(lab.ipv4(host), acme.PORT))
+
+
 def outer_world(lab: Lab, host: Host, names: Sequence[str]) -> str:
     """Return why ``host`` cannot find the package mirrors ``names``; empty when it can."""
     for name in names:
@@ -99,6 +104,14 @@ def _serial(address: str, zone: str, *, signed: bool) -> int:
 
 def _serves(address: str, zone: str, *, signed: bool) -> bool:
     return _serial(address, zone, signed=signed) > 0
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _greets(address: str) -> bool:

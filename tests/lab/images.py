@@ -5,7 +5,8 @@
 """Images made by mmdebstrap: no image registry is needed. Each is named after a digest of its recipe.
 
 ``bare`` holds a minimal Debian with systemd; ``managed`` adds apt lists and downloaded packages; ``service`` has the
-lab's own programs installed, none of them enabled. Package sources are those that mmdebstrap chooses.
+lab's own programs installed, none of them enabled; ``acme`` has Pebble and a resolver. Package sources are those that
+mmdebstrap chooses.
 """
 
 from __future__ import annotations
@@ -71,6 +72,14 @@ apt-get install --yes --no-install-recommends {_SERVICE_PACKAGES}
 for unit in {_SERVICES}; do systemctl disable "$unit" || true; done
 rm -f /etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf /etc/postfix/main.cf.proto
 useradd --create-home inbox
+apt-get clean
+rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
+""",
+    Flavour.ACME: _QUIET_INSTALL
+    + """\
+apt-get install --yes --no-install-recommends pebble unbound openssl
+systemctl disable unbound unbound-resolvconf || true
+rm -f /etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf
 apt-get clean
 rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 """,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"postfix(?:[-\w]*)/(?P<program>[\w/]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
 _MESSAGE_ID = re.compile(r"(?P<queue_id>[0-9A-Za-z]+): message-id=<(?P<message_id>[^>]+)>")
 _TLS = re.compile(r"(?P<trust>\w+) TLS connection (?:established|reused) to (?P<relay>\S+\[[^\]]+\]:\d+)[:,]? ")
+_VERIFIED = re.compile(r"\bVerified TLS connection (established|reused) to ")
 _OUTCOME = re.compile(
     r"(?P<queue_id>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>,.* relay=(?P<relay>[^,]+),.* dsn=(?P<dsn>[\d.]+),"
     r" status=(?P<status>\w+)"
@@ -61,10 +62,7 @@ class Delivery:
     @property
     def verified(self) -> bool:
         """Whether the message was delivered over a connection that DANE authenticated."""
-        return (
-            self.status == "sent"
-            and re.search(r"\bVerified TLS connection (established|reused) to ", self.tls_line) is not None
-        )
+        return self.status == "sent" and _VERIFIED.search(self.tls_line) is not None
 
 
 def deliver(lab: Lab, sender: Host, to: str, timeout: float = 60.0, *, until: str = "") -> Delivery:
@@ -97,35 +95,78 @@ def outcome(lab: Lab, sender: Host, message: Message, timeout: float = 60.0, *, 
 
 
 def first_outcome(lines: Iterable[str], message: Message, *, until: str = "") -> Delivery | None:
-    """Return the first outcome of ``message`` in Postfix's log ``lines``; with ``until``, the first of that status.
+    """Return the first outcome of ``message`` in Postfix's log ``lines``; with ``until``, the first of that status."""
+    for event in events(lines):
+        if not isinstance(event, Attempt) or event.message_id != message.message_id:
+            continue
+        if until in {"", event.status}:
+            return Delivery(
+                sender=message.sender,
+                to=message.to,
+                judge_line=event.line,
+                status=event.status,
+                dsn=event.dsn,
+                relay=event.relay,
+                tls_line=event.tls_line,
+            )
+    return None
 
-    A TLS line counts for one outcome only: a process that delivers again without a new TLS line did so without TLS.
+
+@dataclass(frozen=True)
+class Handshake:
+    """A TLS connection that Postfix logged; ``trust`` is its word, ``Verified`` the only good one under DANE."""
+
+    trust: str
+    relay: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What Postfix logged of one try to deliver a message. ``tls_line`` is of the same process and relay, or empty."""
+
+    message_id: str
+    to: str
+    status: str
+    dsn: str
+    relay: str
+    line: str
+    tls_line: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether the message went out over a connection that DANE authenticated."""
+        return self.status == "sent" and _VERIFIED.search(self.tls_line) is not None
+
+
+def events(lines: Iterable[str]) -> Iterator[Handshake | Attempt]:
+    """Yield every TLS connection and every delivery attempt in Postfix's log ``lines``, in their order.
+
+    A TLS line counts for one attempt only: a process that delivers again without a new TLS line did so without TLS.
     """
-    queue_id = ""
+    message_ids: dict[str, str] = {}
     connections: dict[str, dict[str, str]] = {}
     for raw in lines:
         line = _LINE.search(raw)
         if line is None:
             continue
         pid, text = line["pid"], line["text"]
-        if (named := _MESSAGE_ID.match(text)) and named["message_id"] == message.message_id:
-            queue_id = named["queue_id"]
+        if named := _MESSAGE_ID.match(text):
+            message_ids[named["queue_id"]] = named["message_id"]
         elif tls := _TLS.match(text):
             connections.setdefault(pid, {})[tls["relay"]] = raw.strip()
+            yield Handshake(tls["trust"], tls["relay"], raw.strip())
         elif told := _OUTCOME.match(text):
             used = connections.pop(pid, {})
-            if queue_id != told["queue_id"] or until not in {"", told["status"]}:
-                continue
-            return Delivery(
-                sender=message.sender,
-                to=message.to,
-                judge_line=raw.strip(),
+            yield Attempt(
+                message_id=message_ids.get(told["queue_id"], ""),
+                to=told["to"],
                 status=told["status"],
                 dsn=told["dsn"],
                 relay=told["relay"],
+                line=raw.strip(),
                 tls_line=used.get(told["relay"], ""),
             )
-    return None
 
 
 def _follow(container: str, since: float, timeout: float) -> Iterator[str]:

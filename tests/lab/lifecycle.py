@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab import containers, health, images, inventory, machine, network, podman, state
+from lab.acme import acme_files
 from lab.containers import Plan
 from lab.files import write_whole
 from lab.mailhosts import common_files, managed_files, sender_files
@@ -166,6 +167,8 @@ def _up(lab: Lab, hosts: Sequence[Host]) -> bool:
             if host not in new and any(other.kind in ALWAYS for other in new):
                 refresh(lab, host)
             health.wait_for_sender(lab, host)
+        if host.kind is Kind.ACME:
+            health.wait_for_acme(lab, host)
     _check_outer_world(lab, sorted((host for host in new if host.kind is Kind.MANAGED), key=lambda host: host.index))
     say(f"lab {lab.number} is up" if changed else f"lab {lab.number} was up; nothing changed")
     return changed
@@ -216,6 +219,8 @@ def _plans(lab: Lab, hosts: Sequence[Host], secrets: Secrets) -> list[Plan]:
                 files += secondary_files(lab, secrets)
             case Kind.SENDER:
                 files += sender_files(lab, host, secrets)
+            case Kind.ACME:
+                files += acme_files(lab, secrets)
             case Kind.MANAGED | Kind.CLIENT:
                 files += managed_files(secrets, machine.outer_resolvers(), bare=lab.bare)
         plans.append(Plan(host, images.reference(_flavour(lab, host), host.suite), tuple(files)))

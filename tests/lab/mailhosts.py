@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOCALHOST = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 # Without PAM: its session modules want privileges that containers lack. Without DNS: the lab breaks it on purpose.
 _SSHD = "HostKey /etc/ssh/lab_host_key\nPermitRootLogin prohibit-password\nUsePAM no\nUseDNS no\nMaxStartups 100\n"
-_VALIDATING = "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
+VALIDATING = "nameserver 127.0.0.1\noptions edns0 trust-ad\n"
 
 
 def root_hints(lab: Lab) -> list[dict[str, object]]:
@@ -61,10 +61,10 @@ def managed_files(secrets: Secrets, outer_resolvers: list[str], *, bare: bool) -
 def sender_files(lab: Lab, host: Host, secrets: Secrets) -> list[ContainerFile]:
     """Return the files of a judge: validating unbound on loopback, Postfix at level ``dane``."""
     return [
-        ContainerFile("/etc/resolv.conf", _VALIDATING),
-        ContainerFile("/var/spool/postfix/etc/resolv.conf", _VALIDATING),
-        ContainerFile("/etc/unbound/unbound.conf.d/lab.conf", _unbound(secrets)),
-        ContainerFile("/etc/unbound/lab-root.hints", _hints_file(lab)),
+        ContainerFile("/etc/resolv.conf", VALIDATING),
+        ContainerFile("/var/spool/postfix/etc/resolv.conf", VALIDATING),
+        ContainerFile("/etc/unbound/unbound.conf.d/lab.conf", validating_unbound(secrets)),
+        ContainerFile("/etc/unbound/lab-root.hints", hints_file(lab)),
         ContainerFile("/etc/bind/lab.keys", _delv_anchor(secrets)),
         ContainerFile("/etc/postfix/main.cf", _main_cf(host)),
         ContainerFile("/etc/postfix/server.pem", secrets.certificates[host.fqdn].chain, mode=0o600),
@@ -74,12 +74,14 @@ def sender_files(lab: Lab, host: Host, secrets: Secrets) -> list[ContainerFile]:
     ]
 
 
-def _hints_file(lab: Lab) -> str:
+def hints_file(lab: Lab) -> str:
+    """Return the root hints of a resolver in the lab."""
     root = next(host for host in HOSTS if host.kind is Kind.ROOT)
     return f". 3600 NS {root.fqdn}.\n{root.fqdn}. 3600 A {lab.ipv4(root)}\n{root.fqdn}. 3600 AAAA {lab.ipv6(root)}\n"
 
 
-def _unbound(secrets: Secrets) -> str:
+def validating_unbound(secrets: Secrets) -> str:
+    """Return the settings of an unbound that validates from the lab's root and listens on loopback."""
     return f"""\
 server:
     interface: 127.0.0.1

@@ -33,6 +33,7 @@ class Flavour(StrEnum):
     BARE = "bare"
     MANAGED = "managed"  # apt lists and downloaded packages, none of them installed
     SERVICE = "service"  # the lab's own services, installed and disabled
+    ACME = "acme"  # a certificate authority and its resolver
 
 
 class Kind(StrEnum):
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     SENDER = "sender"
     MANAGED = "managed"
     CLIENT = "client"  # managed too, for its name resolution only: no mail, no zone
+    ACME = "acme"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Host:
     @property
     def flavour(self) -> Flavour:
         """The image the host is made from."""
+        if self.kind is Kind.ACME:
+            return Flavour.ACME
         return Flavour.MANAGED if self.managed else Flavour.SERVICE
 
 
@@ -103,6 +107,7 @@ HOSTS = (
     ),
     Host("mx1", "mx1.one.example", 31, Kind.MANAGED, Suite.TRIXIE, mail_domain="one.example"),
     Host("mx2", "mx2.two.example", 32, Kind.MANAGED, Suite.BOOKWORM, mail_domain="two.example"),
+    Host("acme", "acme.example", 60, Kind.ACME, default=False),
     *(_client(name, 40 + number, 13, Suite.TRIXIE) for number, name in enumerate(_CLIENTS)),
     *(_client(name, 50 + number, 12, Suite.BOOKWORM) for number, name in enumerate(_CLIENTS)),
 )

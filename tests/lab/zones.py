@@ -137,6 +137,9 @@ def example_zone(lab: Lab, ds: Mapping[str, str]) -> str:
         *_addresses(lab, f"{primary.fqdn}.", primary),
         *_addresses(lab, f"{secondary.fqdn}.", secondary),
     ]
+    for host in HOSTS:
+        if host.kind is Kind.ACME:
+            lines += _addresses(lab, f"{host.fqdn}.", host)
     return "\n".join([*lines, *_delegations("example", ds)]) + "\n"
 
 

@@ -1,0 +1,5 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reliability: kill -9 anywhere during rollovers, under traffic: ``python -m reliability``."""
