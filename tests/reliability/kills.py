@@ -246,16 +246,7 @@ def _row(case: str, host: MailHost, counted: tally.Tally, log: Log) -> Row:
     if log.missed > log.kills / 4:
         faults.append(f"{log.missed} of {log.kills} kills came after the end")
     done = f"{log.survived} of {log.kills} interrupted rollovers went on to their end"
-    return Row(
-        case=cases.row_name(case, host),
-        tried=counted.tried,
-        sent=counted.sent,
-        verified=counted.verified,
-        deferred=counted.deferred,
-        bounced=counted.bounced,
-        leaked=counted.leaked,
-        outcome=f"failed: {'; '.join(faults)}; {done}" if faults or not log.kills else f"ok: {done}",
-    )
+    return cases.row(case, host, counted, f"failed: {'; '.join(faults)}; {done}" if faults or not log.kills else f"ok: {done}")
 
 
 def host_was_down(line: str, down: Sequence[tuple[float, float]]) -> bool:

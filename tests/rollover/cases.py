@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
     from rollover.stage import MailHost
+    from rollover.tally import Tally
 
 _STARTED: t.Final = time.monotonic()
 
@@ -45,7 +46,7 @@ def run(cases: Iterable[Case], path: Path, options: argparse.Namespace) -> bool:
     A case that the lab could not carry out counts as failed, as do those for which no time was left,
     and a choice of no case.
     """
-    known = {row.case: row for row in results.load(path)}
+    known = {one.case: one for one in results.load(path)}
     good, chosen = True, 0
     for case in cases:
         if not fnmatch.fnmatchcase(case.name, options.only):
@@ -56,17 +57,31 @@ def run(cases: Iterable[Case], path: Path, options: argparse.Namespace) -> bool:
             rows = [known[name] for name in names]
         else:
             rows = _carry_out(case, names, options)
-            for row in rows:
-                results.store(path, row)
-        for row in rows:
-            print(f"[{time.monotonic() - _STARTED:5.0f} s] {'    ' if row.good else 'BAD '}{row.line()}", flush=True)
-            good = good and row.good
+            for one in rows:
+                results.store(path, one)
+        for one in rows:
+            print(f"[{time.monotonic() - _STARTED:5.0f} s] {'    ' if one.good else 'BAD '}{one.line()}", flush=True)
+            good = good and one.good
     return good and chosen > 0
 
 
 def row_name(case: str, host: MailHost) -> str:
     """Return the name of a case's row for one host."""
     return f"{case} ({host.release})"
+
+
+def row(case: str, host: MailHost, counted: Tally, outcome: str) -> Row:
+    """Return a case's row for one host, with what was counted there."""
+    return Row(
+        case=row_name(case, host),
+        tried=counted.tried,
+        sent=counted.sent,
+        verified=counted.verified,
+        deferred=counted.deferred,
+        bounced=counted.bounced,
+        leaked=counted.leaked,
+        outcome=outcome,
+    )
 
 
 def _carry_out(case: Case, names: Sequence[str], options: argparse.Namespace) -> list[Row]:

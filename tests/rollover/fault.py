@@ -173,13 +173,4 @@ def _row(host: MailHost, fault: Fault, seconds: float, counted: tally.Tally, see
         outcome = f"failed: {'; '.join(faults)}"
     else:
         outcome = f"ok: it lasted {seconds:.0f} s, the rollover ended {seen.ended_after:.0f} s later"
-    return Row(
-        case=cases.row_name(f"fault: {fault.name}", host),
-        tried=counted.tried,
-        sent=counted.sent,
-        verified=counted.verified,
-        deferred=counted.deferred,
-        bounced=counted.bounced,
-        leaked=counted.leaked,
-        outcome=f"{outcome}. Status said: {seen.said}",
-    )
+    return cases.row(f"fault: {fault.name}", host, counted, f"{outcome}. Status said: {seen.said}")

@@ -242,13 +242,4 @@ def _tag(order: Order, turn: int) -> str:
 
 def _row(host: MailHost, order: Order, counted: tally.Tally, repeats: int) -> Row:
     faults = counted.faults()
-    return Row(
-        case=cases.row_name(f"naive: {order.name}", host),
-        tried=counted.tried,
-        sent=counted.sent,
-        verified=counted.verified,
-        deferred=counted.deferred,
-        bounced=counted.bounced,
-        leaked=counted.leaked,
-        outcome=f"noticed: {faults} in {repeats} rollovers" if faults else f"unnoticed in {repeats} rollovers",
-    )
+    return cases.row(f"naive: {order.name}", host, counted, f"noticed: {faults} in {repeats} rollovers" if faults else f"unnoticed in {repeats} rollovers")

@@ -190,16 +190,7 @@ def _row(
             f"ok: {len(done)} rollovers in {quickest:.1f} to {slowest:.1f} s each, of which {waits.safe:.0f} s are the "
             "safe wait"
         )
-    return Row(
-        case=cases.row_name(f"plain: {scheme}", host),
-        tried=counted.tried,
-        sent=counted.sent,
-        verified=counted.verified,
-        deferred=counted.deferred,
-        bounced=counted.bounced,
-        leaked=counted.leaked,
-        outcome=outcome,
-    )
+    return cases.row(f"plain: {scheme}", host, counted, outcome)
 
 
 def _time_faults(waits: Waits, done: Sequence[Rollover]) -> list[str]:
