@@ -18,7 +18,6 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.machine import podman_environment
 from reliability import victims
-from results import Row
 from rollover import agent, cases, plain, stage, tally
 from rollover.traffic import Traffic
 
@@ -27,6 +26,7 @@ if t.TYPE_CHECKING:
 
     from lab.topology import Lab
     from reliability.victims import Victim
+    from results import Row
     from rollover.agent import HostAgent, Waits
     from rollover.stage import MailHost
 
@@ -246,7 +246,9 @@ def _row(case: str, host: MailHost, counted: tally.Tally, log: Log) -> Row:
     if log.missed > log.kills / 4:
         faults.append(f"{log.missed} of {log.kills} kills came after the end")
     done = f"{log.survived} of {log.kills} interrupted rollovers went on to their end"
-    return cases.row(case, host, counted, f"failed: {'; '.join(faults)}; {done}" if faults or not log.kills else f"ok: {done}")
+    return cases.row(
+        case, host, counted, f"failed: {'; '.join(faults)}; {done}" if faults or not log.kills else f"ok: {done}"
+    )
 
 
 def host_was_down(line: str, down: Sequence[tuple[float, float]]) -> bool:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from lab import lifecycle, podman, topology
 from lab.errors import LabError
-from results import Row
 from rollover import agent, cases, plain, stage, tally
 from rollover.traffic import Traffic
 
@@ -21,6 +20,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lab.topology import Lab
+    from results import Row
     from rollover.agent import HostAgent, Waits
     from rollover.stage import MailHost
 

@@ -16,7 +16,6 @@ import typing as t
 from dataclasses import dataclass
 
 from lab import lifecycle
-from results import Row
 from rollover import cases, stage, tally
 from rollover.traffic import Traffic
 
@@ -24,6 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lab.topology import Lab
+    from results import Row
     from rollover.stage import MailHost
 
 _PUBLISHED_TTL: t.Final = 3600  # what the pages recommend
@@ -242,4 +242,9 @@ def _tag(order: Order, turn: int) -> str:
 
 def _row(host: MailHost, order: Order, counted: tally.Tally, repeats: int) -> Row:
     faults = counted.faults()
-    return cases.row(f"naive: {order.name}", host, counted, f"noticed: {faults} in {repeats} rollovers" if faults else f"unnoticed in {repeats} rollovers")
+    return cases.row(
+        f"naive: {order.name}",
+        host,
+        counted,
+        f"noticed: {faults} in {repeats} rollovers" if faults else f"unnoticed in {repeats} rollovers",
+    )

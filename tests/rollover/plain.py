@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from lab import topology
 from lab.errors import LabError
-from results import Row
 from rollover import agent, cases, stage, tally
 from rollover.traffic import Traffic
 
@@ -23,6 +22,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lab.topology import Host, Lab
+    from results import Row
     from rollover.agent import HostAgent, Waits
     from rollover.stage import MailHost
 
