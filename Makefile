@@ -134,16 +134,22 @@ bench: tools ## our speed beside what people use today
 .PHONY: static
 static: lint unit sanity build
 
-# Scenarios of single roles, beside those that are run here, are run by `make molecule`.
-TEST_SCENARIOS := site publication_faults preflight
+# All of them but those that `make molecule` alone runs: bare, which fetches every package, and tlsa_rollover.
+TEST_SCENARIOS := site publication_faults preflight mail_aliases mail_certificate postfix_dane verify
+RESOLVER_SCENARIOS := resolver resolver_managers
 
 .PHONY: hosts
 hosts: demo
 	.ci/molecule $(TEST_SCENARIOS)
 
+.PHONY: resolvers
+resolvers: export LAB_ID := 1
+resolvers: tools
+	.ci/molecule $(RESOLVER_SCENARIOS)
+
 .PHONY: test
 test: tools ## everything that CI runs
-	.ci/side-by-side static hosts
+	.ci/side-by-side static hosts resolvers
 
 .PHONY: clean
 clean: ## remove what the commands made (the lab's images too)

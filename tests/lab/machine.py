@@ -17,6 +17,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.files import write_whole
 from lab.progress import run_long, say
+from lab.state import locked
 
 PACKAGES = {
     "podman": "podman",
@@ -68,9 +69,10 @@ def prepare() -> None:
     """Install missing packages and write podman's settings. Changes nothing the second time."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root: it makes Debian images and containers with systemd inside. Run it as root.")
-    _install_missing()
-    _write_podman_settings()
-    _allow_watchers()
+    with locked(build_directory() / "machine.lock", "this machine"):
+        _install_missing()
+        _write_podman_settings()
+        _allow_watchers()
 
 
 def _install_missing() -> None:
