@@ -115,7 +115,8 @@ rollover: tools ## rollovers under traffic, beside the orders of others; ARGS=--
 .PHONY: integration
 integration: tools ## modules and roles against real name servers and real Postfix, with faults and kills
 	.ci/install-name-servers
-	pytest -n 0 tests/integration
+	pytest -n 2 tests/integration/publish
+	pytest -n 0 tests/integration/postfix
 
 .PHONY: page
 page: tools ## the HTML report in headless Chromium, with pictures in build/page (needs Debian's package chromium)
@@ -147,9 +148,12 @@ resolvers: export LAB_ID := 1
 resolvers: tools
 	.ci/molecule $(RESOLVER_SCENARIOS)
 
+.PHONY: parts
+parts: static integration
+
 .PHONY: test
 test: tools ## everything that CI runs
-	.ci/side-by-side static hosts resolvers
+	.ci/side-by-side parts hosts resolvers
 
 .PHONY: clean
 clean: ## remove what the commands made (the lab's images too)
