@@ -101,7 +101,7 @@ conformance: tools ## our verdicts and digests beside those of Postfix, Exim, Op
 
 .PHONY: model
 model: tools ## every state of a rollover beside everything that can go wrong, to a stated depth; and the mutants
-	$(PYTHON) -m model $(MODEL)
+	$(PYTHON) -m model $(ARGS)
 
 .PHONY: reliability
 reliability: tools ## kill the demo, agents, services and hosts, under traffic; ARGS=--resume goes on
@@ -123,7 +123,7 @@ page: tools ## the HTML report in headless Chromium, with pictures in build/page
 	$(PYTHON) -m page
 
 # These use the collection's core without Ansible.
-conformance bench page: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
+conformance bench page model: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
 
 .PHONY: bench
 bench: tools ## our speed beside what people use today
@@ -133,7 +133,7 @@ bench: tools ## our speed beside what people use today
 # --- everything -----------------------------------------------------------------------------------------------------------
 
 .PHONY: static
-static: lint unit sanity build
+static: lint unit model sanity build
 
 # All of them but those that `make molecule` alone runs: bare, which fetches every package, and tlsa_rollover.
 TEST_SCENARIOS := site publication_faults preflight mail_aliases mail_certificate postfix_dane verify

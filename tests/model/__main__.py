@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The search, the mutants and that rollovers end: ``python -m model [--quick]`` writes ``build/model.json``."""
+"""The search, the mutants and that rollovers end: ``python -m model [--quick]`` writes ``build/model.json``.
+
+``--quick`` looks less deep, at every mutant all the same, and writes ``build/model-quick.json``.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def main() -> int:
         "mutations": mutations,
         "searches": searches,
     }
-    target = Path("build/model.json")
+    target = Path("build/model-quick.json" if quick else "build/model.json")
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{result['states']} states, each layer whole to depth {result['depth']}, {result['violations']} violations")

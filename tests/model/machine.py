@@ -182,7 +182,7 @@ class Machine:
         yield from self._endpoints(state)
         yield from self._people(state)
         yield from self._mishaps(state)
-        yield from self._agent(state)
+        yield from self.agent_moves(state)
         if state.place != IDLE:
             yield "the agent is killed", state._replace(place=IDLE, action=0)
         if state.age < self.policy.max_gap or not state.transfer:
@@ -271,7 +271,7 @@ class Machine:
 
     # --- the agent ----------------------------------------------------------------------------------------------------
 
-    def _agent(self, state: State) -> Iterator[tuple[str, State]]:
+    def agent_moves(self, state: State) -> Iterator[tuple[str, State]]:
         if state.place == IDLE:
             yield from self._decides(state._replace(place=READ, action=state.first))
             name, after = self.decide(state._replace(place=READ, action=0), state.second, *self._shown(state)[0])

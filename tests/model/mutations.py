@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
     from .scenario import Scenario
     from .search import Found
 
-__all__ = ["MUTATIONS", "Mutation", "caught"]
+__all__ = ["MUTATIONS", "Mutation", "caught", "patched"]
 
 Patches = tuple[tuple[object, str, object], ...]
 View = _rollover_view.OwnerView
@@ -63,7 +63,7 @@ class Mutation:
 def caught(mutation: Mutation) -> Found:
     """What the model finds while the protection is away; ``violation`` None: it was not seen."""
     scenario = scenario_of(mutation)
-    with _patched(mutation.patches):
+    with patched(mutation.patches):
         return wander(Machine(scenario), walks=mutation.walks)
 
 
@@ -80,12 +80,12 @@ def scenario_of(mutation: Mutation) -> Scenario:
 
 
 @contextmanager
-def _patched(patches: Patches) -> Iterator[None]:
+def patched(patches: Patches) -> Iterator[None]:
     if not patches:
         yield
         return
     (where, name, by), *rest = patches
-    with patch.object(where, name, by), _patched(tuple(rest)):
+    with patch.object(where, name, by), patched(tuple(rest)):
         yield
 
 

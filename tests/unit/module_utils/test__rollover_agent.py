@@ -58,7 +58,8 @@ def material(issued: Issued) -> Material:
 
 
 class World:
-    """Everything outside the agent. ``broken`` services do not load what is deployed."""
+    """Everything outside the agent. ``broken`` services do not load what is deployed. Records of a ``wildcard`` are
+    served at a name until something stands there. ``told`` is what the provider was told to add."""
 
     def __init__(self, store: CertificateStore) -> None:
         self.store = store
@@ -67,6 +68,8 @@ class World:
         self.silent = False
         self.down = False
         self.broken = False
+        self.wildcard = False
+        self.told: list[dict[str, set[TlsaRecord]]] = []
         self.loaded: str | None = None
         self.reloads = 0
         self.slept: list[float] = []
@@ -101,6 +104,9 @@ class World:
     ) -> tuple[str, ...]:
         if self.down:
             raise PublisherUnavailable("the name server 192.0.2.53 did not answer")
+        self.told.append({owner: set(records) for owner, records in added.items()})
+        if self.wildcard and any(added.values()):
+            self.records, self.wildcard = set(), False
         self.records |= {record for records in added.values() for record in records}
         self.records -= {record for records in removed.values() for record in records}
         return ()
@@ -192,6 +198,35 @@ def test_a_new_key_is_published_waited_for_deployed_and_the_old_one_retired(
         "deployed",
         "retired",
     ]
+
+
+def test_what_a_wildcard_gives_is_published_beside_the_new_record(config: RolloverConfig, world: World) -> None:
+    known(config, world)
+    agent = agent_of(config, world)
+    world.wildcard = True
+    put(agent, world, NEW)
+    agent.step(patience=0)
+    assert world.records == {tlsa_record_for(OLD.certificate), tlsa_record_for(NEW.certificate)}
+
+
+def test_what_may_have_been_removed_unseen_is_added_again(config: RolloverConfig, world: World) -> None:
+    agent_of(config, world).step(patience=0)
+    assert world.told == [{OWNER: {tlsa_record_for(OLD.certificate)}}]
+
+
+def test_a_step_that_servers_do_not_show_yet_is_not_repeated_at_once(
+    config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = known(config, world)
+    told: list[object] = []
+    monkeypatch.setattr(_rollover_agent, "publish", lambda *_arguments: told.append(1) or ())
+    put(agent, world, NEW)
+    run = agent.step(patience=0)
+    assert len(told) == 2
+    assert len(run.done) == 1
+    assert decision(run)[0] is Kind.PUBLISH
+    assert run.next_run is not None
+    assert run.next_run - world.now < 10
 
 
 def test_a_renewal_of_the_same_key_goes_in_at_once(config: RolloverConfig, world: World) -> None:
