@@ -24,6 +24,10 @@ COMMAND: t.Final = "/usr/local/sbin/dane-rollover"
 SCHEMES: t.Final = ("current+next", "current+issuer", "current")
 LINEAGES: t.Final = {"rollover-ecdsa": "ecdsa", "rollover-rsa": "rsa"}
 
+MAX_GAP: t.Final = 3600
+"""The role's own. What was there before the agent is held for this long too, which is more than the lab can wait."""
+LEAST_GAP: t.Final = 1
+
 _SET: t.Final = """\
 import json, os, sys
 path, settings = sys.argv[1], json.loads(sys.argv[2])
@@ -64,6 +68,11 @@ class Waits:
         """The safe wait: DESIGN section 5, rule 4."""
         return max(self.multiplier * self.ttl, self.ttl + self.sender_cache + self.margin)
 
+    @property
+    def unknown(self) -> float:
+        """How long what was there before the agent is held, when it begins with the least `max_gap`."""
+        return self.ttl + self.sender_cache + self.margin + LEAST_GAP
+
     def settings(self) -> dict[str, object]:
         """Return them as the agent's configuration has them."""
         return {
@@ -72,6 +81,7 @@ class Waits:
             "sender_cache": self.sender_cache,
             "margin": self.margin,
             "unknown_ttl": self.ttl,
+            "max_gap": MAX_GAP,
         }
 
 
@@ -87,14 +97,20 @@ class HostAgent:
         return f"/etc/dane/{self.host.host.fqdn}"
 
     def begin_anew(self, scheme: str, waits: Waits) -> None:
-        """Serve and publish what the store has deployed, with the lab's times and nothing remembered; do not run yet.
-
-        The senders' caches must be emptied before it runs: so nothing is held that the new ledger does not know.
-        """
+        """Serve and publish what the store has deployed, with the lab's times, remember nothing, do not run yet."""
         self.pause()
         self.host.run(f"rm -rf {self._store}/staged {self._store}/next /var/lib/dane/{self.host.host.fqdn}")
-        self.choose(scheme, waits)
+        self.choose(scheme, waits, max_gap=LEAST_GAP)
         stage.serve_store(self.host, waits.ttl)
+
+    def open_ledger(self, scheme: str, waits: Waits) -> None:
+        """Begin a ledger, and wait until it no longer has what nobody can know: what was there before the agent.
+
+        The senders' caches must have been emptied, and then the lab can know, which it tells by a least `max_gap`.
+        """
+        self.command("step", "--patience", "0")
+        self.choose(scheme, waits)
+        time.sleep(waits.unknown)
 
     def choose(self, scheme: str, waits: Waits, **others: object) -> None:
         """Write the configuration, as the role does for these choices."""
@@ -201,10 +217,11 @@ def settle(schemes: Mapping[HostAgent, str], waits: Waits) -> None:
     """Bring every host to rest in its scheme with the lab's times, and the senders to what DNS says then."""
     agents = list(schemes)
     for agent in agents:
-        agent.begin_anew("current" if schemes[agent] == "current+issuer" else schemes[agent], waits)
+        agent.begin_anew(_first_scheme(schemes[agent]), waits)
     stage.forget_caches(agents[0].host.lab)
 
     def go(agent: HostAgent) -> None:
+        agent.open_ledger(_first_scheme(schemes[agent]), waits)
         agent.resume()
         agent.rest(waits.safe + 60)
         if schemes[agent] == "current+issuer":
@@ -215,3 +232,8 @@ def settle(schemes: Mapping[HostAgent, str], waits: Waits) -> None:
             agent.rest(waits.safe + 60)
 
     stage.side_by_side(go, agents)
+
+
+def _first_scheme(scheme: str) -> str:
+    """What a host begins with: `current+issuer` wants certificates of the authority, which come later."""
+    return "current" if scheme == "current+issuer" else scheme
