@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ._certificate import not_after, not_before
 from ._errors import InvalidCertificate, InvalidInput, StoreError
 from ._key_change import refuse_new_keys, refuse_unpublished
+from ._key_memory import KeyMemory
 from ._server_chain import ServerChain, chain_problems, chain_warnings, read_server_chain
 from ._units import reload_units
 
@@ -78,6 +79,7 @@ def deploy(
     """Make the store serve these chains and no others.
 
     ``published`` is asked where nothing is deployed yet, because there is nothing else to tell which key clients know.
+    A key that a rollover has replaced does not come back: what is deployed for its algorithm stays, with a warning.
     Nothing is written before every chain was found fit. Raises InvalidCertificate, LookupFailed, StoreError.
     """
     chains = read_chains(material)
@@ -96,6 +98,11 @@ def _deploy(
 ) -> Deployment:
     current = store.deployed()
     before = () if current is None else _deployed_chains(current.files(), store.link, forgiving=policy.replace_key)
+    replaced = () if policy.replace_key else _replaced(store, chains, before)
+    chains = [
+        next(one for one in before if one.algorithm == chain.algorithm) if chain in replaced else chain
+        for chain in chains
+    ]
     wanted = store_files(chains)
     generation = current
     wrong_modes: tuple[str, ...] = ()
@@ -124,10 +131,25 @@ def _deploy(
         before=before,
         after=tuple(chains),
         pruned=tuple(old.identifier for old in pruned),
-        warnings=tuple(
-            f"{chain.algorithm}: {text}" for chain in chains for text in chain_warnings(chain, policy.host, now)
+        warnings=(
+            *(
+                f"{chain.algorithm}: a rollover has replaced the given key, {chain.record.to_text()}, so what is "
+                "deployed stays. Give the key that is deployed now; to go back to the former: dane-rollover now --back"
+                for chain in replaced
+            ),
+            *(f"{chain.algorithm}: {text}" for chain in chains for text in chain_warnings(chain, policy.host, now)),
         ),
     )
+
+
+def _replaced(
+    store: CertificateStore, chains: Iterable[ServerChain], before: Iterable[ServerChain]
+) -> tuple[ServerChain, ...]:
+    """The given chains whose keys were served before, and had to give way to another of the same algorithm."""
+    served = {chain.algorithm: chain.record for chain in before}
+    fresh = [chain for chain in chains if served.get(chain.algorithm, chain.record) != chain.record]
+    former = KeyMemory(store.root).read().former if fresh else ()
+    return tuple(chain for chain in fresh if chain.record in former)
 
 
 def _switch(store: CertificateStore, former: Generation | None, fresh: Generation, policy: Policy) -> None:

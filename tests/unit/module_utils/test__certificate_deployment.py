@@ -163,6 +163,26 @@ def test_a_key_is_replaced_where_the_user_says_so(store: CertificateStore) -> No
     assert served(store)["ecdsa.crt"] == ECDSA_OTHER.pem
 
 
+def test_a_key_that_a_rollover_has_replaced_does_not_come_back(store: CertificateStore) -> None:
+    put(store, ECDSA_OTHER, RSA)
+    KeyMemory(store.root).add(former=[chain(ECDSA).record])
+    done = put(store, ECDSA, RSA)
+    assert not done.changed
+    assert [one.record for one in done.after] == [chain(ECDSA_OTHER).record, chain(RSA).record]
+    assert "rollover has replaced the given key, 3 1 1" in done.warnings[0]
+    assert put(store, ECDSA, RSA, replace_key=True).after[0].record == chain(ECDSA).record
+
+
+def test_beside_a_key_that_was_replaced_a_renewed_certificate_goes_in(store: CertificateStore) -> None:
+    put(store, ECDSA, RSA)
+    KeyMemory(store.root).add(former=[TlsaRecord.from_text("3 1 1 " + "ab" * 32), chain(ECDSA).record])
+    renewed = issue(HOST, key_of("rsa", 1), days=180)
+    put(store, ECDSA_OTHER, RSA, replace_key=True)
+    done = put(store, ECDSA, renewed)
+    assert done.changed
+    assert [one.leaf for one in done.after] == [chain(ECDSA_OTHER).leaf, chain(renewed).leaf]
+
+
 def test_serving_one_algorithm_less_is_safe(store: CertificateStore) -> None:
     put(store, ECDSA, RSA)
     put(store, ECDSA)
