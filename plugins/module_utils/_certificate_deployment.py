@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ._certificate import not_after, not_before
+from ._certificate_store import Slot
 from ._errors import InvalidCertificate, InvalidInput, StoreError
 from ._key_change import refuse_new_keys, refuse_unpublished
 from ._key_memory import KeyMemory
@@ -79,7 +80,7 @@ def deploy(
     """Make the store serve these chains and no others.
 
     ``published`` is asked where nothing is deployed yet, because there is nothing else to tell which key clients know.
-    A key that a rollover has replaced does not come back: what is deployed for its algorithm stays, with a warning.
+    A key that a rollover has replaced, or is under way to, is not for this: what is deployed stays, with a warning.
     Nothing is written before every chain was found fit. Raises InvalidCertificate, LookupFailed, StoreError.
     """
     chains = read_chains(material)
@@ -98,11 +99,9 @@ def _deploy(
 ) -> Deployment:
     current = store.deployed()
     before = () if current is None else _deployed_chains(current.files(), store.link, forgiving=policy.replace_key)
-    replaced = () if policy.replace_key else _replaced(store, chains, before)
-    chains = [
-        next(one for one in before if one.algorithm == chain.algorithm) if chain in replaced else chain
-        for chain in chains
-    ]
+    left = {} if policy.replace_key else _left_to_rollover(store, chains, before)
+    served = {chain.algorithm: chain for chain in before}
+    chains = [served[chain.algorithm] if chain.algorithm in left else chain for chain in chains]
     wanted = store_files(chains)
     generation = current
     wrong_modes: tuple[str, ...] = ()
@@ -132,24 +131,34 @@ def _deploy(
         after=tuple(chains),
         pruned=tuple(old.identifier for old in pruned),
         warnings=(
-            *(
-                f"{chain.algorithm}: a rollover has replaced the given key, {chain.record.to_text()}, so what is "
-                "deployed stays. Give the key that is deployed now; to go back to the former: dane-rollover now --back"
-                for chain in replaced
-            ),
+            *(f"{algorithm}: {why}, so what is deployed stays" for algorithm, why in left.items()),
             *(f"{chain.algorithm}: {text}" for chain in chains for text in chain_warnings(chain, policy.host, now)),
         ),
     )
 
 
-def _replaced(
+def _left_to_rollover(
     store: CertificateStore, chains: Iterable[ServerChain], before: Iterable[ServerChain]
-) -> tuple[ServerChain, ...]:
-    """The given chains whose keys were served before, and had to give way to another of the same algorithm."""
+) -> dict[str, str]:
+    """The algorithms whose given key a rollover has replaced, or is under way to, with a sentence on each."""
     served = {chain.algorithm: chain.record for chain in before}
     fresh = [chain for chain in chains if served.get(chain.algorithm, chain.record) != chain.record]
-    former = KeyMemory(store.root).read().former if fresh else ()
-    return tuple(chain for chain in fresh if chain.record in former)
+    if not fresh:
+        return {}
+    former = KeyMemory(store.root).read().former
+    slot = store.slot(Slot.STAGED)
+    staged = () if slot is None else _deployed_chains(slot.files(), slot.directory, forgiving=True)
+    under_way = {chain.record for chain in staged}
+    left = {
+        chain.algorithm: f"a rollover has replaced the given key, {chain.record.to_text()} (dane-rollover now --back)"
+        for chain in fresh
+        if chain.record in former
+    }
+    return left | {
+        chain.algorithm: f"a rollover to the given key, {chain.record.to_text()}, is under way (dane-rollover status)"
+        for chain in fresh
+        if chain.record in under_way
+    }
 
 
 def _switch(store: CertificateStore, former: Generation | None, fresh: Generation, policy: Policy) -> None:

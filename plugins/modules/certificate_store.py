@@ -23,7 +23,8 @@ description:
     by its issuer, that dates are sane and that Debian's OpenSSL will load the keys. Encrypted keys are refused.
   - A key that is not served yet is refused once something is deployed, because senders whose resolvers hold the
     published TLSA RRset would stop to deliver mail. A renewed certificate for a key that is served goes in at once.
-  - A key that a rollover has replaced does not come back. What is deployed for its algorithm stays, and a warning says so.
+  - A key that a rollover has replaced, or that one is under way to, is not for this module to deploy. What is deployed
+    for its algorithm stays, and a warning says why.
   - Where nothing is deployed yet, a key that contradicts what is published for O(ports) is refused for the same reason.
 extends_documentation_fragment:
   - mailsec.dane._attributes

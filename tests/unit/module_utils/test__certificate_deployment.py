@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployment import Deployment, deploy, describe
-from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore
+from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
     InvalidCertificate,
     InvalidInput,
@@ -171,6 +171,17 @@ def test_a_key_that_a_rollover_has_replaced_does_not_come_back(store: Certificat
     assert [one.record for one in done.after] == [chain(ECDSA_OTHER).record, chain(RSA).record]
     assert "rollover has replaced the given key, 3 1 1" in done.warnings[0]
     assert put(store, ECDSA, RSA, replace_key=True).after[0].record == chain(ECDSA).record
+
+
+def test_a_key_that_a_rollover_is_under_way_to_is_left_to_it(store: CertificateStore) -> None:
+    put(store, ECDSA, RSA)
+    files = {"ecdsa.pem": chain(ECDSA_OTHER).pem(), "ecdsa.crt": chain(ECDSA_OTHER).certificates_pem()}
+    with store.locked():
+        store.fill(Slot.STAGED, store.stage(files))
+    done = put(store, ECDSA_OTHER, RSA)
+    assert not done.changed
+    assert [one.record for one in done.after] == [chain(ECDSA).record, chain(RSA).record]
+    assert "a rollover to the given key, 3 1 1" in done.warnings[0]
 
 
 def test_beside_a_key_that_was_replaced_a_renewed_certificate_goes_in(store: CertificateStore) -> None:
