@@ -134,7 +134,7 @@ class Agent:
                 run = self._did(run, made)
             sight = look(self.config, notes, clock=self._clock)
             self.files.write_ledger(sight.observed.ledger)
-            decision = self._decide(sight, notes, retry=retry)
+            decision = _unseen(run.decision, self._decide(sight, notes, retry=retry))
             run = replace(
                 run,
                 sight=sight,
@@ -173,11 +173,11 @@ class Agent:
         if decision.kind is Kind.DEPLOY:
             self._deploy(sight, decision, notes)
             return self._did(run, f"deployed {decision.generation}: {decision.why}")
-        there = {owner: _published(sight, owner) for owner in decision.owners}
-        added = {owner: sorted(set(records) - there[owner]) for owner, records in decision.owners.items()}
         # Remembered before it is sent: if this process dies now, the next one knows what may have been published.
         self.files.write_ledger(intend(sight.observed.ledger, decision.owners, sight.policy))
-        warnings = publish(self.config, added if decision.kind is Kind.PUBLISH else {}, decision.removed)
+        # The whole RRset: what servers serve need not stand at the provider, as it may come from a wildcard, which the
+        # first record at the name puts out of force, or may have been removed there a moment ago.
+        warnings = publish(self.config, decision.owners if decision.kind is Kind.PUBLISH else {}, decision.removed)
         self.files.write_ledger(published(self.files.ledger()[0], decision.owners, self._clock()))
         if decision.kind is Kind.RETIRE:
             self._remember_retired(sight, decision)
@@ -278,6 +278,16 @@ class Agent:
 def _published(sight: Sight, owner: str) -> set[TlsaRecord]:
     """What any server serves at an owner name."""
     return {record for answer in sight.observed.answers[owner] for record in answer.records}
+
+
+def _unseen(before: Decision | None, decision: Decision) -> Decision:
+    """The decision, or a wait where it is to publish or retire the same once more: servers do not show it yet."""
+    if before is None or decision.kind not in _PAST:
+        return decision
+    if (before.owners, before.removed) != (decision.owners, decision.removed):
+        return decision
+    why = f"the name servers do not show yet what was done ({_PAST[decision.kind]}: {decision.why})"
+    return replace(decision, kind=Kind.WAIT, why=why)
 
 
 _ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)

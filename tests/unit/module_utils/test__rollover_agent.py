@@ -203,10 +203,10 @@ def test_a_new_key_is_published_waited_for_deployed_and_the_old_one_retired(
 def test_what_a_wildcard_gives_is_published_beside_the_new_record(config: RolloverConfig, world: World) -> None:
     known(config, world)
     agent = agent_of(config, world)
-    world.wildcard = True
+    world.wildcard, world.told = True, []
     put(agent, world, NEW)
     agent.step(patience=0)
-    assert world.records == {tlsa_record_for(OLD.certificate), tlsa_record_for(NEW.certificate)}
+    assert world.told == [{OWNER: {tlsa_record_for(OLD.certificate), tlsa_record_for(NEW.certificate)}}]
 
 
 def test_what_may_have_been_removed_unseen_is_added_again(config: RolloverConfig, world: World) -> None:
@@ -219,14 +219,22 @@ def test_a_step_that_servers_do_not_show_yet_is_not_repeated_at_once(
 ) -> None:
     agent = known(config, world)
     told: list[object] = []
-    monkeypatch.setattr(_rollover_agent, "publish", lambda *_arguments: told.append(1) or ())
+
+    def publish(_config: object, added: object, _removed: object) -> tuple[str, ...]:
+        told.append(added)
+        return ()
+
+    monkeypatch.setattr(_rollover_agent, "publish", publish)
     put(agent, world, NEW)
     run = agent.step(patience=0)
-    assert len(told) == 2
-    assert len(run.done) == 1
-    assert decision(run)[0] is Kind.PUBLISH
+    assert len(told) == len(run.done) == 1
+    kind, why = decision(run)
+    assert kind is Kind.WAIT
+    assert why.startswith("the name servers do not show yet what was done (published: 3 1 1 ")
     assert run.next_run is not None
     assert run.next_run - world.now < 10
+    agent.step(patience=0)
+    assert len(told) == 2
 
 
 def test_a_renewal_of_the_same_key_goes_in_at_once(config: RolloverConfig, world: World) -> None:
