@@ -25,7 +25,7 @@ from ._rollover_action import by_hand, deploy, publish, unproved
 from ._rollover_files import Failure, RolloverFiles
 from ._rollover_ledger import intend, published, switched
 from ._rollover_observation import own_addresses
-from ._rollover_sight import look
+from ._rollover_sight import look, stored
 from ._rollover_state import Decision, Kind
 
 if t.TYPE_CHECKING:
@@ -237,11 +237,13 @@ class Agent:
         return own
 
     def _tidy(self) -> None:
-        """What is deployed is no longer staged, nor next."""
-        deployed = self.store.deployed()
-        for slot in Slot:
-            if deployed is not None and self.store.slot(slot) == deployed:
-                self.store.clear(slot)
+        """What is deployed is no longer staged; nor is a key next that is, with whatever certificate."""
+        link = self.store.deployed()
+        if link is not None and self.store.slot(Slot.STAGED) == link:
+            self.store.clear(Slot.STAGED)
+        deployed, upcoming = stored(self.store, link), stored(self.store, self.store.slot(Slot.NEXT))
+        if deployed is not None and upcoming is not None and deployed.keys & upcoming.keys:
+            self.store.clear(Slot.NEXT)
 
     def _generation(self, identifier: str | None) -> Generation:
         for generation in self.store.generations():

@@ -32,7 +32,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_agent impor
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import RolloverConfig
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Answer, Kind, Served
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_status import as_json, plan_text, status_text
-from ansible_collections.mailsec.dane.plugins.module_utils._staging import stage
+from ansible_collections.mailsec.dane.plugins.module_utils._staging import chains_in, stage
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
 from issued import Issued, issue, key_of
@@ -262,6 +262,32 @@ def test_next_keys_are_made_and_published_and_a_rollover_to_them_does_not_wait(
     assert tlsa_record_for(OLD.certificate) not in world.records
     assert len(world.records) == 2
     assert world.store.slot(Slot.NEXT) not in (None, world.store.deployed())
+
+
+def test_a_next_key_that_was_deployed_with_another_certificate_is_next_no_more(
+    config: RolloverConfig, world: World
+) -> None:
+    config = replace(config, scheme="current+next", next_keys="self-signed")
+    known(config, world)
+    agent = agent_of(config, world)
+    put(agent, world, NEW, as_next=True)
+    for _look in range(6):
+        agent.step(patience=0)
+        world.now += 1800
+    other = issue(HOST, key_of("ecdsa", 2), days=180)
+    put(agent, world, other)
+    assert decision(agent.step(patience=20))[0] is Kind.DONE
+    assert serving(world) == other.pem
+    upcoming = world.store.slot(Slot.NEXT)
+    assert upcoming is not None
+    assert tlsa_record_for(NEW.certificate) not in {chain.record for chain in chains_in(upcoming).values()}
+    for _look in range(6):
+        world.now += 1800
+        agent.step(patience=0)
+    with agent.store.locked():
+        begin(config, agent.store, agent.files, world.now, emergency=True)
+    assert decision(agent.step(patience=20))[0] is Kind.DONE
+    assert tlsa_record_for(NEW.certificate) not in world.records
 
 
 def test_in_an_emergency_the_compromised_key_goes_and_never_comes_back(config: RolloverConfig, world: World) -> None:
