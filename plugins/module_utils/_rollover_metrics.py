@@ -9,11 +9,14 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 
 from ._certificate_store import CertificateStore
 from ._durable import Access, replace_file
-from ._errors import StoreError
+from ._errors import DaneError, StoreError
+from ._rollover_config import config_of, configured_hosts
+from ._rollover_files import RolloverFiles
 from ._rollover_sight import stored
 
 if t.TYPE_CHECKING:
@@ -60,12 +63,19 @@ def metrics(hosts: Sequence[tuple[RolloverConfig, Notes]], now: float) -> str:
     )
 
 
-def write_metrics(config: RolloverConfig, notes: Notes, now: float) -> None:
-    """Write the file of a host where one is wanted. Raises StoreError."""
+def write_metrics(config: RolloverConfig, now: float) -> None:
+    """Write the file of a host where one is wanted, with all other hosts that have the same one. Raises StoreError."""
     if config.metrics is None:
         return
+    hosts = [(config, RolloverFiles(config.state).notes())]
+    for host in configured_hosts():
+        with suppress(DaneError):  # a run for this host says what is wrong with it
+            other = config_of(host)
+            if other.metrics == config.metrics and other.host != config.host:
+                hosts.append((other, RolloverFiles(other.state).notes()))
+    hosts.sort(key=lambda one: one[0].host)
     try:
-        replace_file(Path(config.metrics), metrics([(config, notes)], now).encode(), Access(0o644))
+        replace_file(Path(config.metrics), metrics(hosts, now).encode(), Access(0o644))
     except OSError as exc:
         msg = f"The metrics file {config.metrics} could not be written: {exc}"
         raise StoreError(msg) from exc
