@@ -174,11 +174,12 @@ class Agent:
             self._deploy(sight, decision, notes)
             return self._did(run, f"deployed {decision.generation}: {decision.why}")
         # Remembered before it is sent: if this process dies now, the next one knows what may have been published.
-        self.files.write_ledger(intend(sight.observed.ledger, decision.owners, sight.policy))
+        intended = intend(sight.observed.ledger, decision.owners, sight.policy)
+        self.files.write_ledger(intended)
         # The whole RRset: what servers serve need not stand at the provider, as it may come from a wildcard, which the
         # first record at the name puts out of force, or may have been removed there a moment ago.
         warnings = publish(self.config, decision.owners if decision.kind is Kind.PUBLISH else {}, decision.removed)
-        self.files.write_ledger(published(self.files.ledger()[0], decision.owners, self._clock()))
+        self.files.write_ledger(published(intended, decision.owners, self._clock()))
         if decision.kind is Kind.RETIRE:
             self._remember_retired(sight, decision)
         run = self._did(run, f"{_PAST[decision.kind]}: {decision.why}")
