@@ -17,6 +17,7 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+from ._certificate import not_before
 from ._certificate_store import Slot
 from ._errors import InvalidCertificate, InvalidInput, StoreError
 from ._key_material import Material
@@ -31,7 +32,7 @@ if t.TYPE_CHECKING:
     from ._server_chain import ServerChain
     from ._tlsa import TlsaRecord
 
-__all__ = ["LIVE", "is_for", "lineage_material", "renew_next", "spare_material"]
+__all__ = ["LIVE", "is_for", "lineage_material", "renew_next", "renewed_material", "spare_material"]
 
 LIVE: t.Final = "/etc/letsencrypt/live"
 _TIMEOUT: t.Final = 600.0
@@ -79,6 +80,24 @@ def spare_material(config: RolloverConfig, store: CertificateStore) -> list[Mate
     return list(found.values())
 
 
+def renewed_material(config: RolloverConfig, store: CertificateStore) -> list[Material]:
+    """What certbot renewed and its deploy hook, which runs once, did not stage: later certificates of deployed keys.
+
+    Raises InvalidInput, InvalidCertificate, StoreError.
+    """
+    deployed, staged = _chains(store, None), _chains(store, Slot.STAGED)
+    found: dict[str, Material] = {}
+    for name in config.lineages:
+        if not Path(LIVE, name).is_dir():
+            continue
+        material = _material(Path(LIVE, name))
+        chain = _chain(material)
+        before = staged.get(chain.algorithm) or deployed.get(chain.algorithm)
+        if before is not None and before.record == chain.record and not_before(chain.leaf) > not_before(before.leaf):
+            found[chain.algorithm] = material
+    return list(found.values())
+
+
 def renew_next(config: RolloverConfig, store: CertificateStore) -> list[str]:
     """Have certbot issue a new key and certificate in each lineage whose key was retired or is compromised.
 
@@ -116,9 +135,14 @@ def _record(material: Material) -> TlsaRecord:
 
 
 def _records(store: CertificateStore, slot: Slot | None) -> set[TlsaRecord]:
+    return {chain.record for chain in _chains(store, slot).values()}
+
+
+def _chains(store: CertificateStore, slot: Slot | None) -> dict[str, ServerChain]:
+    """By algorithm, the chains that are deployed, or with ``slot`` those in it."""
     generation = store.deployed() if slot is None else store.slot(slot)
     try:
-        return set() if generation is None else {chain.record for chain in chains_in(generation).values()}
+        return {} if generation is None else chains_in(generation)
     except InvalidCertificate as exc:
         msg = f"The store {store.root} is damaged: {exc}"
         raise StoreError(msg) from exc

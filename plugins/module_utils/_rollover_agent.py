@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from ._certificate_store import CertificateStore, Slot
 from ._errors import DaneError, StoreError
 from ._key_memory import KeyMemory
-from ._next_keys import ensure_next
+from ._next_keys import ensure_next, take_renewed
 from ._rollover import decide
 from ._rollover_action import by_hand, deploy, publish, unproved
 from ._rollover_files import Failure, RolloverFiles
@@ -129,9 +129,7 @@ class Agent:
             notes = self.files.notes()
             if not self.store.reload_owed:
                 self._tidy()
-            made = ensure_next(self.config, self.store, self._clock())
-            if made:
-                run = self._did(run, made)
+            run = self._supplied(run)
             sight = look(self.config, notes, clock=self._clock)
             self.files.write_ledger(sight.observed.ledger)
             decision = _unseen(run.decision, self._decide(sight, notes, retry=retry))
@@ -146,6 +144,17 @@ class Agent:
                 return self._act(run, sight, decision, notes)
         self._log(f"{self.config.host}: {decision.kind.value}: {decision.why}")
         return run
+
+    def _supplied(self, run: Run) -> Run:
+        """See to renewals and to keys for later. Where these cannot be had, what is due goes on."""
+        try:
+            for supply in (take_renewed, ensure_next):
+                if made := supply(self.config, self.store, self._clock()):
+                    run = self._did(run, made)
+        except DaneError as error:
+            self._log(f"{self.config.host}: failed: {error}")
+            return replace(run, error=str(error))
+        return replace(run, error=None)
 
     def _decide(self, sight: Sight, notes: Notes, *, retry: bool) -> Decision:
         decision = decide(sight.observed, sight.policy, sight.now)

@@ -40,7 +40,7 @@ LAST_RETRY: t.Final = 3600.0
 
 @dataclass(frozen=True)
 class Clock:
-    """The clock beside one that nobody sets: ``uptime`` seconds ago, at ``booted`` (POSIX seconds), the machine began."""
+    """The clock beside one that nobody sets: the machine began ``uptime`` seconds ago, at ``booted``, POSIX seconds."""
 
     booted: float
     uptime: float

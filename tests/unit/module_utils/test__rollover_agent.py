@@ -21,6 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployme
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
     InvalidCertificate,
+    InvalidInput,
     PublisherUnavailable,
     StoreError,
 )
@@ -366,6 +367,23 @@ def test_a_writer_killed_before_the_reload_is_made_good(config: RolloverConfig, 
     assert decision(agent.step(patience=0))[0] is Kind.DONE
     assert world.loaded == staged.identifier
     assert world.store.slot(Slot.STAGED) is None
+
+
+def test_keys_for_later_that_cannot_be_had_do_not_hold_up_what_is_due(
+    config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(config, world)
+    agent = agent_of(config, world)
+
+    def broken(*_arguments: object) -> str | None:
+        raise InvalidInput("/etc/letsencrypt/live/mx1-ecdsa-b is no lineage of certbot")
+
+    monkeypatch.setattr(_rollover_agent, "ensure_next", broken)
+    put(agent, world, RENEWED)
+    run = agent.step(patience=0)
+    assert serving(world) == RENEWED.pem
+    assert run.error == "/etc/letsencrypt/live/mx1-ecdsa-b is no lineage of certbot"
+    assert agent.files.notes().error == run.error
 
 
 def test_a_silent_server_deploys_and_removes_nothing(config: RolloverConfig, world: World) -> None:
