@@ -62,15 +62,21 @@ def lineage_material(config: RolloverConfig, store: CertificateStore, directory:
 
 
 def spare_material(config: RolloverConfig, store: CertificateStore) -> list[Material]:
-    """For each algorithm whose next key is of no lineage, the first lineage that could be it.
+    """For each algorithm whose next key is of no lineage, or was renewed there, the first lineage that could be it.
 
     That is one whose key is neither deployed nor staged, and never was. Raises InvalidInput, InvalidCertificate,
     StoreError.
     """
     lineages = [_material(Path(LIVE, name)) for name in config.lineages if Path(LIVE, name).is_dir()]
     chains = [(_chain(material), material) for material in lineages]
-    upcoming = _records(store, Slot.NEXT)
-    supplied = {chain.algorithm for chain, _material in chains if chain.record in upcoming}
+    upcoming = _chains(store, Slot.NEXT)
+    supplied = {
+        chain.algorithm
+        for chain, _material in chains
+        if (there := upcoming.get(chain.algorithm)) is not None
+        and there.record == chain.record
+        and not_before(chain.leaf) <= not_before(there.leaf)
+    }
     remembered = KeyMemory(store.root).read()
     used = {*remembered.former, *remembered.retired} | _records(store, None) | _records(store, Slot.STAGED)
     found: dict[str, Material] = {}

@@ -158,6 +158,9 @@ class Agent:
 
     def _decide(self, sight: Sight, notes: Notes, *, retry: bool) -> Decision:
         decision = decide(sight.observed, sight.policy, sight.now)
+        if self.config.provider is None and decision.kind is Kind.PUBLISH and _is_served(sight, decision):
+            why = f"{decision.why}; every server serves it, so there is nothing to publish by hand"
+            return replace(decision, kind=Kind.WAIT, why=why)
         failure = notes.failure
         if decision.kind is not Kind.DEPLOY or retry or failure is None or failure.generation != decision.generation:
             return decision
@@ -290,6 +293,11 @@ class Agent:
 def _published(sight: Sight, owner: str) -> set[TlsaRecord]:
     """What any server serves at an owner name."""
     return {record for answer in sight.observed.answers[owner] for record in answer.records}
+
+
+def _is_served(sight: Sight, decision: Decision) -> bool:
+    """Whether all that a decision has at its owner names is served there already."""
+    return all(set(records) <= _published(sight, owner) for owner, records in decision.owners.items())
 
 
 def _unseen(before: Decision | None, decision: Decision) -> Decision:

@@ -117,6 +117,18 @@ def test_a_renewal_that_no_hook_staged_is_taken_over(store: CertificateStore, li
         assert staged() == B.pem + CA.pem
 
 
+def test_a_renewal_of_the_next_key_that_no_hook_staged_is_taken_over(store: CertificateStore, live: Path) -> None:
+    renewed = issue(HOST, key_of("ecdsa", 2), issuer=CA, begins=NOW - timedelta(hours=1))
+    with store.locked():
+        ensure_next(CONFIG, store, WHEN)
+        lineage(live, "mx1-ecdsa-b", renewed)
+        assert ensure_next(CONFIG, store, WHEN) is not None
+        upcoming = store.slot(Slot.NEXT)
+        assert upcoming is not None
+        assert chains_in(upcoming)["ecdsa"].certificates_pem() == renewed.pem + CA.pem
+        assert ensure_next(CONFIG, store, WHEN) is None
+
+
 def test_certificates_of_others_are_not_for_the_host(live: Path, tmp_path: Path) -> None:
     other = lineage(tmp_path / "live", "www.example.org", issue("www.example.org", key_of("ecdsa", 4)))
     unnamed = RolloverConfig(host=HOST, ports=(25,))

@@ -428,6 +428,15 @@ def test_without_a_provider_it_says_what_to_publish_and_goes_on_once_it_is_serve
     assert decision(agent.step(patience=0))[0] is Kind.WAIT
 
 
+def test_without_a_provider_nobody_is_asked_to_publish_what_is_served(config: RolloverConfig, world: World) -> None:
+    config = replace(config, provider=None)
+    run = agent_of(config, world).step(patience=0)
+    assert run.lines == ()
+    kind, why = decision(run)
+    assert kind is Kind.WAIT
+    assert why.endswith("; every server serves it, so there is nothing to publish by hand")
+
+
 def test_behind_a_shared_name_only_the_own_address_is_proved(
     config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
