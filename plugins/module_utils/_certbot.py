@@ -113,6 +113,8 @@ def renew_next(config: RolloverConfig, store: CertificateStore) -> list[str]:
     remembered = KeyMemory(store.root).read()
     done = []
     for name in config.lineages:
+        if not Path(LIVE, name).is_dir():
+            continue
         record = _record(_material(Path(LIVE, name)))
         if record in used or record not in {*remembered.former, *remembered.retired}:
             continue

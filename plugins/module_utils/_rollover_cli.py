@@ -263,11 +263,16 @@ def _now(options: argparse.Namespace) -> int:
 
 
 def _renew_next(options: argparse.Namespace) -> int:
+    status = 0
     for config in _configs(options):
-        if config.next_keys == "certbot":
+        if config.next_keys != "certbot":
+            continue
+        try:
             for line in renew_next(config, CertificateStore(config.store)):
                 tell(f"{config.host}: {line}")
-    return 0
+        except DaneError as error:
+            status = max(status, _failed(f"{config.host}: {error}", error))
+    return status
 
 
 def _begin_soon() -> None:

@@ -23,7 +23,7 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, fields
 
-from ._durable import Access, make_directory, replace_file
+from ._durable import Access, clear_unfinished, make_directory, replace_file
 from ._errors import InvalidInput, StoreError
 from ._rollover_ledger import from_json, to_json
 from ._rollover_state import Ledger
@@ -142,6 +142,7 @@ class RolloverFiles:
     def _write(self, path: Path, text: str) -> None:
         try:
             make_directory(self.directory)
+            clear_unfinished(path)
             replace_file(path, text.encode(), Access(0o600))
         except OSError as exc:
             msg = f"{path} could not be written: {exc}"

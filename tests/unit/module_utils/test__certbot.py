@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,6 +87,9 @@ def test_only_a_lineage_whose_key_went_out_of_use_is_issued_anew(
         assert ensure_next(CONFIG, store, WHEN) is None
         assert _certbot.renew_next(CONFIG, store) == ["certbot issued mx1-ecdsa-a anew, with a new key"]
         assert [one for one in called if "mx1-ecdsa-a" in one and "--new-key" in one] == called
+        config = replace(CONFIG, lineages=("never-issued", *CONFIG.lineages))
+        assert _certbot.renew_next(config, store) == ["certbot issued mx1-ecdsa-a anew, with a new key"]
+        called.pop()
         lineage(live, "mx1-ecdsa-a", C)
         assert ensure_next(CONFIG, store, WHEN) is not None
         assert next_key(store) == C.key_pem

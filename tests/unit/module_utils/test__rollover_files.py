@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_files
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import StoreError
+from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import KeyMemory
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_files import (
     Clock,
     Failure,
@@ -36,6 +37,19 @@ def test_notes_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert files.notes() == NOTES
     assert {record.to_text() for record in files.notes().compromised_records} == set(NOTES.compromised)
     assert [path.stat().st_mode & 0o777 for path in files.directory.iterdir()] == [0o600]
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+    files = RolloverFiles(tmp_path)
+    for name in (".notes.json.x1y2z3", ".ledger.json.x1y2z3", "other"):
+        (tmp_path / name).write_text("half")
+    files.write_notes(NOTES)
+    files.write_ledger(Ledger())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.json", "notes.json", "other"]
+    memory = KeyMemory(tmp_path)
+    (tmp_path / ".keys.json.x1y2z3").write_text("half")
+    memory.add(former=NOTES.compromised_records)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys.json", "ledger.json", "notes.json", "other"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"compromised": ["3 1 1 zz"]}', '{"compromised": null}'])
