@@ -25,6 +25,7 @@ from ._rollover_action import by_hand, deploy, publish, unproved
 from ._rollover_files import Failure, RolloverFiles
 from ._rollover_ledger import intend, published, switched
 from ._rollover_observation import own_addresses
+from ._rollover_pace import ACTS, PAST, is_served, next_run, not_again, published_at
 from ._rollover_sight import look, stored
 from ._rollover_state import Decision, Kind
 
@@ -35,7 +36,6 @@ if t.TYPE_CHECKING:
     from ._rollover_config import RolloverConfig
     from ._rollover_files import Notes
     from ._rollover_sight import Sight
-    from ._tlsa import TlsaRecord
 
 __all__ = ["Agent", "Run"]
 
@@ -102,7 +102,7 @@ class Agent:
                 while self._soon(run, deadline):
                     self._sleep(self._pause(run))
                     run = self._cycle(run, retry=retry)
-                if run.decision is None or run.decision.kind not in _ACTS or run.lines:
+                if run.decision is None or run.decision.kind not in ACTS or run.lines:
                     break
         except DaneError as error:
             run = replace(run, error=str(error))
@@ -132,7 +132,7 @@ class Agent:
             run = self._supplied(run)
             sight = look(self.config, notes, clock=self._clock)
             self.files.write_ledger(sight.observed.ledger)
-            decision = _unseen(run.decision, self._decide(sight, notes, retry=retry))
+            decision = not_again(run.decision, self._decide(sight, notes, retry=retry))
             run = replace(
                 run,
                 sight=sight,
@@ -140,7 +140,7 @@ class Agent:
                 lines=self._lines(decision),
                 warnings=tuple(dict.fromkeys((*run.warnings, *sight.warnings))),
             )
-            if decision.kind in _ACTS and not run.lines:
+            if decision.kind in ACTS and not run.lines:
                 return self._act(run, sight, decision, notes)
         self._log(f"{self.config.host}: {decision.kind.value}: {decision.why}")
         return run
@@ -158,7 +158,7 @@ class Agent:
 
     def _decide(self, sight: Sight, notes: Notes, *, retry: bool) -> Decision:
         decision = decide(sight.observed, sight.policy, sight.now)
-        if self.config.provider is None and decision.kind is Kind.PUBLISH and _is_served(sight, decision):
+        if self.config.provider is None and decision.kind is Kind.PUBLISH and is_served(sight, decision):
             why = f"{decision.why}; every server serves it, so there is nothing to publish by hand"
             return replace(decision, kind=Kind.WAIT, why=why)
         failure = notes.failure
@@ -194,7 +194,7 @@ class Agent:
         self.files.write_ledger(published(intended, decision.owners, self._clock()))
         if decision.kind is Kind.RETIRE:
             self._remember_retired(sight, decision)
-        run = self._did(run, f"{_PAST[decision.kind]}: {decision.why}")
+        run = self._did(run, f"{PAST[decision.kind]}: {decision.why}")
         return replace(run, warnings=tuple(dict.fromkeys((*run.warnings, *warnings))))
 
     def _did(self, run: Run, what: str) -> Run:
@@ -269,7 +269,7 @@ class Agent:
         """Keys that were served once and whose records are published nowhere after this step are not staged again."""
         observed = sight.observed
         here = [one for one in (observed.deployed, observed.staged, observed.next) if one is not None]
-        kept = {record for owner in observed.answers for record in _published(sight, owner)}
+        kept = {record for owner in observed.answers for record in published_at(sight, owner)}
         removed = {record for records in decision.removed.values() for record in records}
         kept -= removed
         kept |= {key for generation in here for key in generation.keys}
@@ -277,49 +277,23 @@ class Agent:
         former = set(memory.read().former)
         memory.add(retired={record for record in (removed & former) - kept if record.usage == 3})
 
+    def _overtaken(self, run: Run) -> bool:
+        """Whether somebody staged keys after the last look: who did so cannot start an agent that runs already."""
+        if run.sight is None:
+            return False
+        seen = (run.sight.observed.staged, run.sight.observed.next)
+        found = (self.store.slot(Slot.STAGED), self.store.slot(Slot.NEXT))
+        return [one and one.identifier for one in seen] != [one and one.identifier for one in found]
+
     def _noted(self, run: Run) -> Run:
         """Remember how the run ended, and when the next one should be."""
         try:
             with self.store.locked(LOCK_PATIENCE) if self.config.store.is_dir() else nullcontext():
                 notes = self.files.notes()
                 now = self._clock()
-                idle, again = _next_run(run, notes, now)
+                idle, again = next_run(run.decision, run.error, notes.idle, now)
+                again = now if self._overtaken(run) else again
                 self.files.write_notes(replace(notes, idle=idle, error=run.error, ran=now, until=again))
                 return replace(run, next_run=again)
         except DaneError as error:
             return replace(run, error=run.error or str(error))
-
-
-def _published(sight: Sight, owner: str) -> set[TlsaRecord]:
-    """What any server serves at an owner name."""
-    return {record for answer in sight.observed.answers[owner] for record in answer.records}
-
-
-def _is_served(sight: Sight, decision: Decision) -> bool:
-    """Whether all that a decision has at its owner names is served there already."""
-    return all(set(records) <= _published(sight, owner) for owner, records in decision.owners.items())
-
-
-def _unseen(before: Decision | None, decision: Decision) -> Decision:
-    """The decision, or a wait where it is to publish or retire the same once more: servers do not show it yet."""
-    if before is None or decision.kind not in _PAST:
-        return decision
-    if (before.owners, before.removed) != (decision.owners, decision.removed):
-        return decision
-    why = f"the name servers do not show yet what was done ({_PAST[decision.kind]}: {decision.why})"
-    return replace(decision, kind=Kind.WAIT, why=why)
-
-
-_ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)
-_PAST: t.Final = {Kind.PUBLISH: "published", Kind.RETIRE: "retired"}
-
-
-def _next_run(run: Run, notes: Notes, now: float) -> tuple[int, float | None]:
-    """How often in a row nothing told when to look again, and when to look; None: the regular timer is enough."""
-    decision = run.decision
-    if decision is not None and decision.kind in (Kind.DONE, Kind.REFUSE) and run.error is None:
-        return 0, decision.until
-    if decision is not None and run.error is None and decision.until is not None:
-        return 0, decision.until
-    idle = notes.idle + 1
-    return idle, now + min(5.0 * 1.5 ** min(idle - 1, 20), 300.0)

@@ -386,6 +386,22 @@ def test_keys_for_later_that_cannot_be_had_do_not_hold_up_what_is_due(
     assert agent.files.notes().error == run.error
 
 
+def test_what_was_staged_during_a_run_is_not_left_to_the_regular_timer(
+    config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = known(config, world)
+    assert agent.step(patience=0).next_run is None
+    cycle = Agent._cycle
+
+    def interrupted(self: Agent, run: Run, *, retry: bool) -> Run:
+        run = cycle(self, run, retry=retry)
+        put(self, world, NEW)
+        return run
+
+    monkeypatch.setattr(Agent, "_cycle", interrupted)
+    assert agent.step(patience=0).next_run == world.now
+
+
 def test_a_silent_server_deploys_and_removes_nothing(config: RolloverConfig, world: World) -> None:
     agent = known(config, world)
     put(agent, world, NEW)
