@@ -89,8 +89,14 @@ def deploy(
             msg = f"After the reload not every endpoint serves what was deployed: {'; '.join(failures)}"
             raise StoreError(msg)
     except DaneError as exc:
-        if former is None or former == generation:
+        if former is None:
             raise
+        if former == generation:
+            msg = (
+                f"{exc}. A run was ended between the switch to {generation.identifier} and its proof, so nothing was "
+                "put back: mend this, or go back with `dane-rollover now --back`"
+            )
+            raise StoreError(msg) from exc
         store.deploy(former)
         with suppress(StoreError):
             reload_units(units)

@@ -402,6 +402,25 @@ def test_what_was_staged_during_a_run_is_not_left_to_the_regular_timer(
     assert agent.step(patience=0).next_run == world.now
 
 
+def test_after_a_kill_between_switch_and_proof_one_can_go_back(config: RolloverConfig, world: World) -> None:
+    agent = known(config, world)
+    put(agent, world, RENEWED)
+    former, staged = world.store.deployed(), world.store.slot(Slot.STAGED)
+    assert former is not None
+    assert staged is not None
+    agent.files.write_notes(replace(agent.files.notes(), previous=former.identifier))
+    world.store.owe_reload()
+    world.store.deploy(staged)
+    world.broken = True
+    run = agent.step(patience=0)
+    assert run.error is not None
+    assert "nothing was put back: mend this, or go back with `dane-rollover now --back`" in run.error
+    with agent.store.locked():
+        go_back(agent.store, agent.files)
+    assert decision(agent.step(patience=0))[0] is Kind.DONE
+    assert serving(world) == OLD.pem
+
+
 def test_a_silent_server_deploys_and_removes_nothing(config: RolloverConfig, world: World) -> None:
     agent = known(config, world)
     put(agent, world, NEW)
