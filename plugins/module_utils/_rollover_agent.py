@@ -293,7 +293,11 @@ class Agent:
                 now = self._clock()
                 idle, again = next_run(run.decision, run.error, notes.idle, now)
                 again = now if self._overtaken(run) else again
-                self.files.write_notes(replace(notes, idle=idle, error=run.error, ran=now, until=again))
+                decision = run.decision
+                notes = replace(notes, idle=idle, error=run.error, ran=now, until=again)
+                refused = decision is not None and decision.kind is Kind.REFUSE
+                alarms = 0 if decision is None else len(decision.alarms)
+                self.files.write_notes(replace(notes, refused=refused, alarms=alarms))
                 return replace(run, next_run=again)
         except DaneError as error:
             return replace(run, error=run.error or str(error))

@@ -69,7 +69,7 @@ class Failure:
 class Notes:
     """``compromised`` are keys (``3 1 1``) that an emergency rollover was asked for; ``previous`` is the generation
     that was deployed before; ``idle`` counts runs in a row that waited for nothing that has a time; ``error`` is that
-    of the last run, ``ran`` its time (POSIX seconds)."""
+    of the last run, ``ran`` its time (POSIX seconds), ``refused`` whether it refused, ``alarms`` how many it had."""
 
     compromised: tuple[str, ...] = ()
     previous: str | None = None
@@ -78,6 +78,8 @@ class Notes:
     error: str | None = None
     ran: float | None = None
     until: float | None = None
+    refused: bool = False
+    alarms: int = 0
 
     @property
     def compromised_records(self) -> frozenset[TlsaRecord]:

@@ -31,6 +31,8 @@ _HELP: t.Final = {
     "dane_rollover_next_step_seconds": "Seconds until the next step is due; 0 when nothing is waited for.",
     "dane_rollover_last_run_seconds": "When the agent ran last, in Unix time; 0 when never.",
     "dane_rollover_error": "Whether the last run failed.",
+    "dane_rollover_refused": "Whether the last run refused to go on before somebody mends something.",
+    "dane_rollover_alarms": "How many alarms the last run had; dane-rollover status tells them.",
     "dane_rollover_in_progress": "Whether keys or chains are staged.",
     "dane_rollover_emergency": "Whether a key is noted as compromised.",
     "dane_rollover_certificate_expiry_seconds": "When the deployed certificate expires, in Unix time.",
@@ -48,6 +50,8 @@ def metrics(hosts: Sequence[tuple[RolloverConfig, Notes]], now: float) -> str:
             "dane_rollover_next_step_seconds": 0 if notes.until is None else max(notes.until - now, 0),
             "dane_rollover_last_run_seconds": notes.ran or 0,
             "dane_rollover_error": int(notes.error is not None),
+            "dane_rollover_refused": int(notes.refused),
+            "dane_rollover_alarms": notes.alarms,
             "dane_rollover_in_progress": int((config.store / "staged").is_symlink()),
             "dane_rollover_emergency": int(bool(notes.compromised)),
         }

@@ -31,6 +31,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import Ke
 from ansible_collections.mailsec.dane.plugins.module_utils._next_keys import begin, go_back
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_agent import Agent, Run
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import RolloverConfig
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_metrics import metrics
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Answer, Kind, Served
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_status import as_json, plan_text, status_text
 from ansible_collections.mailsec.dane.plugins.module_utils._staging import chains_in, stage
@@ -336,10 +337,16 @@ def test_what_services_do_not_serve_is_put_back_and_not_tried_again_at_once(
     kind, why = decision(agent.step(patience=0))
     assert kind is Kind.REFUSE
     assert "dane-rollover step --retry" in why
+    assert f'dane_rollover_refused{{host="{HOST}"}} 1' in metrics([(config, agent.files.notes())], world.now)
     assert world.reloads == reloads
     world.broken = False
     assert decision(agent.step(patience=0, retry=True))[0] is Kind.DONE
     assert serving(world) == RENEWED.pem
+    world.now = RENEWED.certificate.not_valid_after_utc.timestamp() + 1
+    agent.step(patience=0)
+    told = metrics([(config, agent.files.notes())], world.now).splitlines()
+    assert f'dane_rollover_refused{{host="{HOST}"}} 0' in told
+    assert f'dane_rollover_alarms{{host="{HOST}"}} 1' in told
 
 
 def test_pauses_after_failures_grow(config: RolloverConfig, world: World) -> None:
