@@ -22,10 +22,11 @@ from ._key_memory import KeyMemory
 from ._next_keys import ensure_next, take_renewed
 from ._rollover import decide
 from ._rollover_action import by_hand, deploy, publish, unproved
+from ._rollover_cover import covers
 from ._rollover_files import Failure, RolloverFiles
 from ._rollover_ledger import intend, published, switched
 from ._rollover_observation import own_addresses
-from ._rollover_pace import ACTS, PAST, is_served, next_run, not_again, published_at
+from ._rollover_pace import ACTS, PAST, is_served, needing, next_run, not_again, published_at
 from ._rollover_sight import look, stored
 from ._rollover_state import Decision, Kind
 
@@ -36,6 +37,7 @@ if t.TYPE_CHECKING:
     from ._rollover_config import RolloverConfig
     from ._rollover_files import Notes
     from ._rollover_sight import Sight
+    from ._tlsa import TlsaRecord
 
 __all__ = ["Agent", "Run"]
 
@@ -190,7 +192,12 @@ class Agent:
         self.files.write_ledger(intended)
         # The whole RRset: what servers serve need not stand at the provider, as it may come from a wildcard, which the
         # first record at the name puts out of force, or may have been removed there a moment ago.
-        warnings = publish(self.config, decision.owners if decision.kind is Kind.PUBLISH else {}, decision.removed)
+        added = decision.owners if decision.kind is Kind.PUBLISH else {}
+
+        def fits(owner: str, rest: frozenset[TlsaRecord]) -> bool:
+            return (bool(rest) or not decision.owners[owner]) and covers(rest, needing(sight.observed, owner))
+
+        warnings = publish(self.config, added, decision.removed, fits)
         self.files.write_ledger(published(intended, decision.owners, self._clock()))
         if decision.kind is Kind.RETIRE:
             self._remember_retired(sight, decision)
