@@ -17,6 +17,7 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+from ._certificate import not_before
 from ._certificate_store import Slot
 from ._errors import InvalidCertificate, InvalidInput, StoreError
 from ._key_material import Material
@@ -31,7 +32,7 @@ if t.TYPE_CHECKING:
     from ._server_chain import ServerChain
     from ._tlsa import TlsaRecord
 
-__all__ = ["LIVE", "is_for", "lineage_material", "renew_next", "spare_material"]
+__all__ = ["LIVE", "is_for", "lineage_material", "renew_next", "renewed_material", "spare_material"]
 
 LIVE: t.Final = "/etc/letsencrypt/live"
 _TIMEOUT: t.Final = 600.0
@@ -61,21 +62,45 @@ def lineage_material(config: RolloverConfig, store: CertificateStore, directory:
 
 
 def spare_material(config: RolloverConfig, store: CertificateStore) -> list[Material]:
-    """For each algorithm whose next key is of no lineage, the first lineage that could be it.
+    """For each algorithm whose next key is of no lineage, or was renewed there, the first lineage that could be it.
 
     That is one whose key is neither deployed nor staged, and never was. Raises InvalidInput, InvalidCertificate,
     StoreError.
     """
     lineages = [_material(Path(LIVE, name)) for name in config.lineages if Path(LIVE, name).is_dir()]
     chains = [(_chain(material), material) for material in lineages]
-    upcoming = _records(store, Slot.NEXT)
-    supplied = {chain.algorithm for chain, _material in chains if chain.record in upcoming}
+    upcoming = _chains(store, Slot.NEXT)
+    supplied = {
+        chain.algorithm
+        for chain, _material in chains
+        if (there := upcoming.get(chain.algorithm)) is not None
+        and there.record == chain.record
+        and not_before(chain.leaf) <= not_before(there.leaf)
+    }
     remembered = KeyMemory(store.root).read()
     used = {*remembered.former, *remembered.retired} | _records(store, None) | _records(store, Slot.STAGED)
     found: dict[str, Material] = {}
     for chain, material in chains:
         if chain.algorithm not in supplied and chain.record not in used:
             found.setdefault(chain.algorithm, material)
+    return list(found.values())
+
+
+def renewed_material(config: RolloverConfig, store: CertificateStore) -> list[Material]:
+    """What certbot renewed and its deploy hook, which runs once, did not stage: later certificates of deployed keys.
+
+    Raises InvalidInput, InvalidCertificate, StoreError.
+    """
+    deployed, staged = _chains(store, None), _chains(store, Slot.STAGED)
+    found: dict[str, Material] = {}
+    for name in config.lineages:
+        if not Path(LIVE, name).is_dir():
+            continue
+        material = _material(Path(LIVE, name))
+        chain = _chain(material)
+        before = staged.get(chain.algorithm) or deployed.get(chain.algorithm)
+        if before is not None and before.record == chain.record and not_before(chain.leaf) > not_before(before.leaf):
+            found[chain.algorithm] = material
     return list(found.values())
 
 
@@ -88,6 +113,8 @@ def renew_next(config: RolloverConfig, store: CertificateStore) -> list[str]:
     remembered = KeyMemory(store.root).read()
     done = []
     for name in config.lineages:
+        if not Path(LIVE, name).is_dir():
+            continue
         record = _record(_material(Path(LIVE, name)))
         if record in used or record not in {*remembered.former, *remembered.retired}:
             continue
@@ -116,9 +143,14 @@ def _record(material: Material) -> TlsaRecord:
 
 
 def _records(store: CertificateStore, slot: Slot | None) -> set[TlsaRecord]:
+    return {chain.record for chain in _chains(store, slot).values()}
+
+
+def _chains(store: CertificateStore, slot: Slot | None) -> dict[str, ServerChain]:
+    """By algorithm, the chains that are deployed, or with ``slot`` those in it."""
     generation = store.deployed() if slot is None else store.slot(slot)
     try:
-        return set() if generation is None else {chain.record for chain in chains_in(generation).values()}
+        return {} if generation is None else chains_in(generation)
     except InvalidCertificate as exc:
         msg = f"The store {store.root} is damaged: {exc}"
         raise StoreError(msg) from exc

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Access", "make_directory", "replace_file", "sync_directory", "write_new_file"]
+__all__ = ["Access", "clear_unfinished", "make_directory", "replace_file", "sync_directory", "write_new_file"]
 
 _DIRECTORY_MODE: t.Final = 0o755
 
@@ -50,6 +50,12 @@ def replace_file(path: Path, content: bytes, access: Access) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def clear_unfinished(path: Path) -> None:
+    """Remove what a killed :func:`replace_file` left beside ``path``, which nobody else is writing. Raises OSError."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def make_directory(path: Path) -> None:

@@ -21,7 +21,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
-from ._durable import Access, make_directory, replace_file
+from ._durable import Access, clear_unfinished, make_directory, replace_file
 from ._errors import InvalidInput, StoreError
 from ._tlsa import TlsaRecord
 
@@ -71,6 +71,7 @@ class KeyMemory:
         content = {kind: [record.to_text() for record in getattr(now, kind)] for kind in _KINDS}
         try:
             make_directory(self.path.parent)
+            clear_unfinished(self.path)
             replace_file(self.path, json.dumps(content, indent=1).encode() + b"\n", Access(0o644))
         except OSError as exc:
             msg = f"{self.path} could not be written: {exc}"

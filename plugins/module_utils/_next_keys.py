@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from ._certbot import spare_material
+from ._certbot import renewed_material, spare_material
 from ._certificate_store import Slot
 from ._errors import InvalidInput, StoreError
 from ._key_material import Material
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ._rollover_config import RolloverConfig
     from ._rollover_files import RolloverFiles
 
-__all__ = ["begin", "ensure_next", "go_back", "made_key", "make_next"]
+__all__ = ["begin", "ensure_next", "go_back", "made_key", "make_next", "take_renewed"]
 
 CURRENT_NEXT: t.Final = "current+next"
 
@@ -47,7 +47,7 @@ def made_key(config: RolloverConfig, algorithm: str, now: float) -> Material:
 def ensure_next(config: RolloverConfig, store: CertificateStore, now: float) -> str | None:
     """Make next keys where the scheme wants them and there are none; return what was done.
 
-    Under the store's lock. Raises StoreError, InvalidCertificate.
+    Under the store's lock. Raises StoreError, InvalidInput, InvalidCertificate.
     """
     if config.scheme != CURRENT_NEXT or store.deployed() is None:
         return None
@@ -56,6 +56,18 @@ def ensure_next(config: RolloverConfig, store: CertificateStore, now: float) -> 
     if config.next_keys != "self-signed" or store.slot(Slot.NEXT) is not None:
         return None
     return make_next(config, store, now)
+
+
+def take_renewed(config: RolloverConfig, store: CertificateStore, now: float) -> str | None:
+    """Stage what certbot renewed, in case its deploy hook did not; return what was done.
+
+    Under the store's lock. Raises StoreError, InvalidInput, InvalidCertificate.
+    """
+    material = renewed_material(config, store)
+    if not material:
+        return None
+    staged = stage(store, material, config.host, datetime.fromtimestamp(now, UTC))
+    return f"staged what certbot renewed: {staged.generation.identifier}"
 
 
 def _next_of_certbot(config: RolloverConfig, store: CertificateStore, now: float) -> str | None:

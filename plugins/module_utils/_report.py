@@ -11,7 +11,6 @@ Everything here is plain data, as `dane_info` returns it and JSON holds it. Pure
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ._errors import InvalidInput
@@ -24,7 +23,7 @@ if t.TYPE_CHECKING:
 
     Row = Mapping[str, t.Any]
 
-__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged", "printable"]
+__all__ = ["SCHEMA_VERSION", "days_left", "grouped_rows", "merged"]
 
 SCHEMA_VERSION: t.Final = 1
 """Rises when a field changes its meaning or goes; a new field alone does not raise it."""
@@ -108,8 +107,3 @@ def days_left(row: Row, checked_at: str | None) -> int | None:
     if not row["not_after"] or not checked_at:
         return None
     return int((moment(row["not_after"]) - moment(checked_at)).total_seconds() / 86400)
-
-
-def printable(text: object) -> str:
-    """Text for people: what comes from others' servers may hold no control character, nor turn the writing around."""
-    return re.sub(r"[^\x20-\x7e\u00a1-\u00ac\u00ae-\u058f\u0900-\u167f]", "?", str(text))

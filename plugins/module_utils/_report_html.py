@@ -19,7 +19,8 @@ import itertools
 import typing as t
 
 from ._moments import moment
-from ._report import days_left, grouped_rows, printable
+from ._printable import printable
+from ._report import days_left, grouped_rows
 from ._report_style import SCRIPT, STYLE
 from ._report_timeline import Timelines
 from ._report_tlsrpt_html import tls_reports_section

@@ -11,7 +11,8 @@ from __future__ import annotations
 import textwrap
 import typing as t
 
-from ._report import days_left, grouped_rows, printable
+from ._printable import printable
+from ._report import days_left, grouped_rows
 from ._report_tlsrpt import tls_report_lines
 from ._verdicts import Verdict
 

@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._moments import moment
-from ._report import printable
+from ._printable import printable
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -17,7 +17,7 @@ import typing as t
 from collections import Counter
 
 from ._errors import InvalidInput
-from ._report import printable
+from ._printable import printable
 from ._tlsrpt import RESULT_TYPES
 
 if t.TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import typing as t
 
-from ._report import printable
+from ._printable import printable
 from ._report_tlsrpt import heading, own_policies
 
 if t.TYPE_CHECKING:

@@ -93,12 +93,15 @@ def _steps(
     views: Sequence[OwnerView], deployed: Generation, target: Generation | None, blocks: Sequence[Block]
 ) -> Iterable[Decision | None]:
     """Whatever there is to do, most urgent first."""
-    if views[0].observed.reload_owed:
-        why = f"services may not have loaded {deployed.identifier} yet"
-        yield Decision(Kind.DEPLOY, why, generation=deployed.identifier)
-    yield _compromised_gone(views)
+    deploy: Decision | None = None
     if target is not None and (not blocks or _may_relax(views, deployed, target, blocks)):
-        yield Decision(Kind.DEPLOY, _why_deploy(target, blocks), generation=target.identifier)
+        deploy = Decision(Kind.DEPLOY, _why_deploy(target, blocks), generation=target.identifier)
+    if views[0].observed.reload_owed:
+        # What may follow settles it, too: what is deployed may be what no service can load.
+        why = f"services may not have loaded {deployed.identifier} yet"
+        yield deploy or Decision(Kind.DEPLOY, why, generation=deployed.identifier)
+    yield _compromised_gone(views)
+    yield deploy
     if views[0].policy.scheme is Scheme.NONE:
         yield _ended(views)
         yield _waiting(blocks or [block for view in views for block in view.ending()])

@@ -13,17 +13,19 @@ import typing as t
 from contextlib import suppress
 
 from ._convergence import converge
-from ._errors import DaneError, PublisherError, StoreError
-from ._publication import State, Wanted, zone_file_lines
+from ._errors import DaneError, PublisherConflict, PublisherError, StoreError
+from ._publication import State, Wanted, plan, zone_file_lines
 from ._publishers.selection import publisher_from_options
 from ._resolver import Resolver
 from ._rollover_observation import served_at
+from ._rollover_words import named
 from ._units import reload_units
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ._certificate_store import CertificateStore, Generation
+    from ._publication import Change, Published
     from ._rollover_config import RolloverConfig
     from ._rollover_state import Generation as Chains
     from ._rollover_state import Served
@@ -37,11 +39,15 @@ _PAUSE: t.Final = 0.5
 
 
 def publish(
-    config: RolloverConfig, added: Mapping[str, Sequence[TlsaRecord]], removed: Mapping[str, Sequence[TlsaRecord]]
+    config: RolloverConfig,
+    added: Mapping[str, Sequence[TlsaRecord]],
+    removed: Mapping[str, Sequence[TlsaRecord]],
+    fits: Callable[[str, frozenset[TlsaRecord]], bool],
 ) -> tuple[str, ...]:
     """Add and remove records, by owner name, and nothing else; return what the user should hear.
 
-    What others have put at the same names stays. Raises DaneError.
+    What others have put at the same names stays. ``fits`` says whether the RRset that a removal leaves at an owner name
+    is one that the served chains match: the provider may not have what name servers serve. Raises DaneError.
     """
     if config.provider is None:
         raise StoreError("There is no provider to publish at")
@@ -51,10 +57,33 @@ def publish(
     ]
     resolver = Resolver(config.resolver, config.resolver_port, config.timeout)
     with publisher_from_options(config.provider) as publisher:
-        outcome = converge(publisher, wanted, resolver=resolver if config.require_signed else None)
+        outcome = converge(
+            publisher,
+            wanted,
+            resolver=resolver if config.require_signed else None,
+            planner=lambda here, there: _plan(here, there, fits),
+        )
     if outcome.errors:
         raise PublisherError("\n".join(outcome.errors.values()))
     return tuple(outcome.warnings)
+
+
+def _plan(
+    wanted: Sequence[Wanted],
+    there: Mapping[str, Published],
+    fits: Callable[[str, frozenset[TlsaRecord]], bool],
+) -> tuple[Change, ...]:
+    """The changes, if no removal leaves what does not fit. Raises PublisherConflict, InvalidInput."""
+    for one in wanted:
+        rest = t.cast("frozenset[TlsaRecord]", frozenset(there[one.name].records).difference(one.records))
+        if one.state is State.ABSENT and not fits(one.name, rest):
+            msg = (
+                f"The provider has {named(rest)} at {one.name} beside what is to go, and name servers serve more than "
+                "that, so nothing was removed: a served chain would match no record. Somebody else may have removed "
+                "records there a moment ago, or they come from a wildcard; publish what is missing at the name itself"
+            )
+            raise PublisherConflict(msg)
+    return plan(wanted, there)
 
 
 def by_hand(config: RolloverConfig, after: Mapping[str, Sequence[TlsaRecord]]) -> tuple[str, ...]:
@@ -89,8 +118,14 @@ def deploy(
             msg = f"After the reload not every endpoint serves what was deployed: {'; '.join(failures)}"
             raise StoreError(msg)
     except DaneError as exc:
-        if former is None or former == generation:
+        if former is None:
             raise
+        if former == generation:
+            msg = (
+                f"{exc}. A run was ended between the switch to {generation.identifier} and its proof, so nothing was "
+                "put back: mend this, or go back with `dane-rollover now --back`"
+            )
+            raise StoreError(msg) from exc
         store.deploy(former)
         with suppress(StoreError):
             reload_units(units)

@@ -19,13 +19,15 @@ from dataclasses import dataclass, replace
 from ._certificate_store import CertificateStore, Slot
 from ._errors import DaneError, StoreError
 from ._key_memory import KeyMemory
-from ._next_keys import ensure_next
+from ._next_keys import ensure_next, take_renewed
 from ._rollover import decide
 from ._rollover_action import by_hand, deploy, publish, unproved
+from ._rollover_cover import covers
 from ._rollover_files import Failure, RolloverFiles
 from ._rollover_ledger import intend, published, switched
 from ._rollover_observation import own_addresses
-from ._rollover_sight import look
+from ._rollover_pace import ACTS, PAST, is_served, needing, next_run, not_again, published_at
+from ._rollover_sight import look, stored
 from ._rollover_state import Decision, Kind
 
 if t.TYPE_CHECKING:
@@ -102,7 +104,7 @@ class Agent:
                 while self._soon(run, deadline):
                     self._sleep(self._pause(run))
                     run = self._cycle(run, retry=retry)
-                if run.decision is None or run.decision.kind not in _ACTS or run.lines:
+                if run.decision is None or run.decision.kind not in ACTS or run.lines:
                     break
         except DaneError as error:
             run = replace(run, error=str(error))
@@ -129,12 +131,10 @@ class Agent:
             notes = self.files.notes()
             if not self.store.reload_owed:
                 self._tidy()
-            made = ensure_next(self.config, self.store, self._clock())
-            if made:
-                run = self._did(run, made)
+            run = self._supplied(run)
             sight = look(self.config, notes, clock=self._clock)
             self.files.write_ledger(sight.observed.ledger)
-            decision = self._decide(sight, notes, retry=retry)
+            decision = not_again(run.decision, self._decide(sight, notes, retry=retry))
             run = replace(
                 run,
                 sight=sight,
@@ -142,13 +142,27 @@ class Agent:
                 lines=self._lines(decision),
                 warnings=tuple(dict.fromkeys((*run.warnings, *sight.warnings))),
             )
-            if decision.kind in _ACTS and not run.lines:
+            if decision.kind in ACTS and not run.lines:
                 return self._act(run, sight, decision, notes)
         self._log(f"{self.config.host}: {decision.kind.value}: {decision.why}")
         return run
 
+    def _supplied(self, run: Run) -> Run:
+        """See to renewals and to keys for later. Where these cannot be had, what is due goes on."""
+        try:
+            for supply in (take_renewed, ensure_next):
+                if made := supply(self.config, self.store, self._clock()):
+                    run = self._did(run, made)
+        except DaneError as error:
+            self._log(f"{self.config.host}: failed: {error}")
+            return replace(run, error=str(error))
+        return replace(run, error=None)
+
     def _decide(self, sight: Sight, notes: Notes, *, retry: bool) -> Decision:
         decision = decide(sight.observed, sight.policy, sight.now)
+        if self.config.provider is None and decision.kind is Kind.PUBLISH and is_served(sight, decision):
+            why = f"{decision.why}; every server serves it, so there is nothing to publish by hand"
+            return replace(decision, kind=Kind.WAIT, why=why)
         failure = notes.failure
         if decision.kind is not Kind.DEPLOY or retry or failure is None or failure.generation != decision.generation:
             return decision
@@ -173,15 +187,21 @@ class Agent:
         if decision.kind is Kind.DEPLOY:
             self._deploy(sight, decision, notes)
             return self._did(run, f"deployed {decision.generation}: {decision.why}")
-        there = {owner: _published(sight, owner) for owner in decision.owners}
-        added = {owner: sorted(set(records) - there[owner]) for owner, records in decision.owners.items()}
         # Remembered before it is sent: if this process dies now, the next one knows what may have been published.
-        self.files.write_ledger(intend(sight.observed.ledger, decision.owners, sight.policy))
-        warnings = publish(self.config, added if decision.kind is Kind.PUBLISH else {}, decision.removed)
-        self.files.write_ledger(published(self.files.ledger()[0], decision.owners, self._clock()))
+        intended = intend(sight.observed.ledger, decision.owners, sight.policy)
+        self.files.write_ledger(intended)
+        # The whole RRset: what servers serve need not stand at the provider, as it may come from a wildcard, which the
+        # first record at the name puts out of force, or may have been removed there a moment ago.
+        added = decision.owners if decision.kind is Kind.PUBLISH else {}
+
+        def fits(owner: str, rest: frozenset[TlsaRecord]) -> bool:
+            return (bool(rest) or not decision.owners[owner]) and covers(rest, needing(sight.observed, owner))
+
+        warnings = publish(self.config, added, decision.removed, fits)
+        self.files.write_ledger(published(intended, decision.owners, self._clock()))
         if decision.kind is Kind.RETIRE:
             self._remember_retired(sight, decision)
-        run = self._did(run, f"{_PAST[decision.kind]}: {decision.why}")
+        run = self._did(run, f"{PAST[decision.kind]}: {decision.why}")
         return replace(run, warnings=tuple(dict.fromkeys((*run.warnings, *warnings))))
 
     def _did(self, run: Run, what: str) -> Run:
@@ -237,11 +257,13 @@ class Agent:
         return own
 
     def _tidy(self) -> None:
-        """What is deployed is no longer staged, nor next."""
-        deployed = self.store.deployed()
-        for slot in Slot:
-            if deployed is not None and self.store.slot(slot) == deployed:
-                self.store.clear(slot)
+        """What is deployed is no longer staged; nor is a key next that is, with whatever certificate."""
+        link = self.store.deployed()
+        if link is not None and self.store.slot(Slot.STAGED) == link:
+            self.store.clear(Slot.STAGED)
+        deployed, upcoming = stored(self.store, link), stored(self.store, self.store.slot(Slot.NEXT))
+        if deployed is not None and upcoming is not None and deployed.keys & upcoming.keys:
+            self.store.clear(Slot.NEXT)
 
     def _generation(self, identifier: str | None) -> Generation:
         for generation in self.store.generations():
@@ -254,7 +276,7 @@ class Agent:
         """Keys that were served once and whose records are published nowhere after this step are not staged again."""
         observed = sight.observed
         here = [one for one in (observed.deployed, observed.staged, observed.next) if one is not None]
-        kept = {record for owner in observed.answers for record in _published(sight, owner)}
+        kept = {record for owner in observed.answers for record in published_at(sight, owner)}
         removed = {record for records in decision.removed.values() for record in records}
         kept -= removed
         kept |= {key for generation in here for key in generation.keys}
@@ -262,34 +284,27 @@ class Agent:
         former = set(memory.read().former)
         memory.add(retired={record for record in (removed & former) - kept if record.usage == 3})
 
+    def _overtaken(self, run: Run) -> bool:
+        """Whether somebody staged keys after the last look: who did so cannot start an agent that runs already."""
+        if run.sight is None:
+            return False
+        seen = (run.sight.observed.staged, run.sight.observed.next)
+        found = (self.store.slot(Slot.STAGED), self.store.slot(Slot.NEXT))
+        return [one and one.identifier for one in seen] != [one and one.identifier for one in found]
+
     def _noted(self, run: Run) -> Run:
         """Remember how the run ended, and when the next one should be."""
         try:
             with self.store.locked(LOCK_PATIENCE) if self.config.store.is_dir() else nullcontext():
                 notes = self.files.notes()
                 now = self._clock()
-                idle, again = _next_run(run, notes, now)
-                self.files.write_notes(replace(notes, idle=idle, error=run.error, ran=now, until=again))
+                idle, again = next_run(run.decision, run.error, notes.idle, now)
+                again = now if self._overtaken(run) else again
+                decision = run.decision
+                notes = replace(notes, idle=idle, error=run.error, ran=now, until=again)
+                refused = decision is not None and decision.kind is Kind.REFUSE
+                alarms = 0 if decision is None else len(decision.alarms)
+                self.files.write_notes(replace(notes, refused=refused, alarms=alarms))
                 return replace(run, next_run=again)
         except DaneError as error:
             return replace(run, error=run.error or str(error))
-
-
-def _published(sight: Sight, owner: str) -> set[TlsaRecord]:
-    """What any server serves at an owner name."""
-    return {record for answer in sight.observed.answers[owner] for record in answer.records}
-
-
-_ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)
-_PAST: t.Final = {Kind.PUBLISH: "published", Kind.RETIRE: "retired"}
-
-
-def _next_run(run: Run, notes: Notes, now: float) -> tuple[int, float | None]:
-    """How often in a row nothing told when to look again, and when to look; None: the regular timer is enough."""
-    decision = run.decision
-    if decision is not None and decision.kind in (Kind.DONE, Kind.REFUSE) and run.error is None:
-        return 0, decision.until
-    if decision is not None and run.error is None and decision.until is not None:
-        return 0, decision.until
-    idle = notes.idle + 1
-    return idle, now + min(5.0 * 1.5 ** min(idle - 1, 20), 300.0)

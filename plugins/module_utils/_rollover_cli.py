@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import syslog
 import time
 import typing as t
 from datetime import UTC, datetime
@@ -21,14 +19,16 @@ from pathlib import Path
 from ._certbot import is_for, lineage_material, renew_next
 from ._certificate_store import CertificateStore
 from ._errors import DaneError, InvalidInput
+from ._journal import is_journal, log, say, say_error, tell
 from ._key_material import Material
 from ._next_keys import begin, go_back, made_key
 from ._rollover_agent import Agent
-from ._rollover_config import FILE_NAME, STORES, configured_hosts, read_config
+from ._rollover_config import FILE_NAME, STORES, config_of, configured_hosts
 from ._rollover_files import RolloverFiles
 from ._rollover_metrics import metrics, write_metrics
 from ._rollover_state import Kind
 from ._rollover_status import as_json, plan_text, status_text
+from ._rollover_wake import wake_next
 from ._staging import stage
 from ._wake import wake_at
 
@@ -50,14 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return t.cast("Callable[[argparse.Namespace], int]", options.command)(options)
-    except InvalidInput as error:
-        _say_error(str(error))
-        return REFUSED
     except DaneError as error:
-        _say_error(str(error))
-        return FAILED
+        return _failed(str(error), error)
     except BrokenPipeError:
         return 0
+
+
+def _failed(told: str, error: DaneError) -> int:
+    """Say what went wrong; return the exit status."""
+    say_error(told)
+    return REFUSED if isinstance(error, InvalidInput) else FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,14 +101,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _configs(options: argparse.Namespace) -> list[RolloverConfig]:
+def _hosts(options: argparse.Namespace) -> list[str]:
     hosts = [options.host] if options.host else list(configured_hosts())
     if not hosts:
         msg = (
             f"No host is configured: there is no {STORES}/*/{FILE_NAME}. The role mailsec.dane.tlsa_rollover writes it"
         )
         raise InvalidInput(msg)
-    return [read_config(STORES / host / FILE_NAME) for host in hosts]
+    return hosts
+
+
+def _configs(options: argparse.Namespace) -> list[RolloverConfig]:
+    return [config_of(host) for host in _hosts(options)]
 
 
 def _one_config(options: argparse.Namespace) -> RolloverConfig:
@@ -129,18 +135,25 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, text: Callable[[Run, float], str]) -> int:
-    runs = [Agent(config).plan() for config in _configs(options)]
+    runs: list[Run] = []
+    status = 0
+    for host in _hosts(options):
+        # A host that cannot be looked at does not hide the others.
+        try:
+            runs.append(Agent(config_of(host)).plan())
+        except DaneError as error:
+            status = max(status, _failed(f"{host}: {error}", error))
     now = time.time()
     if options.json:
-        _print(json.dumps([as_json(run, now) for run in runs], indent=2))
+        say(json.dumps([as_json(run, now) for run in runs], indent=2))
     else:
-        _print("\n".join(text(run, now) for run in runs), end="")
-    return 0
+        say("\n".join(text(run, now) for run in runs), end="")
+    return status
 
 
 def _metrics(options: argparse.Namespace) -> int:
     configs = _configs(options)
-    _print(metrics([(config, RolloverFiles(config.state).notes()) for config in configs], time.time()), end="")
+    say(metrics([(config, RolloverFiles(config.state).notes()) for config in configs], time.time()), end="")
     return 0
 
 
@@ -150,42 +163,53 @@ def _metrics(options: argparse.Namespace) -> int:
 def _step(options: argparse.Namespace) -> int:
     runs: list[Run] = []
     status = 0
-    for host in [options.host] if options.host else configured_hosts():
+    for host in _hosts(options):
         # A host that cannot be served does not keep others from their steps.
         try:
-            config = read_config(STORES / host / FILE_NAME)
-            runs.append(Agent(config, log=_log).step(patience=options.patience, retry=options.retry))
-            write_metrics(config, RolloverFiles(config.state).notes(), time.time())
+            config = config_of(host)
+            runs.append(Agent(config, log=log).step(patience=options.patience, retry=options.retry))
+            write_metrics(config, time.time())
         except DaneError as error:
-            _say_error(f"{host}: {error}")
+            say_error(f"{host}: {error}")
             status = FAILED
-    _wake(run.next_run for run in runs)
     now = time.time()
+    if trouble := wake_next([run.next_run for run in runs], now):
+        log(trouble)
     if options.json:
-        _print(json.dumps([as_json(run, now) for run in runs], indent=2))
-    elif not _under_systemd():
-        _print("\n".join(plan_text(run, now) for run in runs), end="")
+        say(json.dumps([as_json(run, now) for run in runs], indent=2))
+    elif not is_journal(sys.stdout):
+        say("\n".join(plan_text(run, now) for run in runs), end="")
     for run in runs:
         if run.error is not None:
-            _say_error(f"{run.config.host}: {run.error}")
+            say_error(f"{run.config.host}: {run.error}")
             status = FAILED
     refused = any(run.decision is not None and run.decision.kind is Kind.REFUSE for run in runs)
     return status or (REFUSED if refused else 0)
 
 
-def _wake(moments: t.Iterable[float | None]) -> None:
-    known = [moment for moment in moments if moment is not None]
-    if trouble := wake_at(min(known, default=None)):
-        _log(trouble)
-
-
 def _stage(options: argparse.Namespace) -> int:
-    found = _material(options)
-    if found is None:
-        _tell(f"{options.certbot} is for no host that is configured here; nothing to do")
+    if options.certbot is None:
+        _stage_for(_one_config(options), _given(options), as_next=options.next)
         return 0
-    config, material, as_next = found
-    agent = Agent(config, log=_log)
+    if options.key or options.chain:
+        msg = "Give either --certbot or --key and --chain"
+        raise InvalidInput(msg)
+    configs = [config for config in _configs(options) if is_for(config, options.certbot)]
+    if not configs:
+        tell(f"{options.certbot} is for no host that is configured here; nothing to do")
+    status = 0
+    for config in configs:
+        # One certificate may be for several names of this machine; certbot calls once for all of them.
+        try:
+            lineage, is_next = lineage_material(config, CertificateStore(config.store), options.certbot)
+            _stage_for(config, [lineage], as_next=options.next or is_next)
+        except DaneError as error:
+            status = max(status, _failed(f"{config.host}: {error}", error))
+    return status
+
+
+def _stage_for(config: RolloverConfig, material: Sequence[Material], *, as_next: bool) -> None:
+    agent = Agent(config, log=log)
     with agent.store.locked(_STAGE_PATIENCE):
         now = time.time()
         done = stage(
@@ -197,35 +221,23 @@ def _stage(options: argparse.Namespace) -> int:
             fill=lambda algorithm: made_key(config, algorithm, now),
         )
     if done.slot is None:
-        _tell(
+        tell(
             f"{config.host}: nothing to stage: {done.generation.identifier} holds these keys already, or replaces them"
         )
     else:
-        _tell(f"{config.host}: {done.slot.value}: {done.generation.identifier}")
+        tell(f"{config.host}: {done.slot.value}: {done.generation.identifier}")
     if done.changed:
         _begin_soon()
-    return 0
 
 
-def _material(options: argparse.Namespace) -> tuple[RolloverConfig, list[Material], bool] | None:
-    if options.certbot is not None:
-        if options.key or options.chain:
-            msg = "Give either --certbot or --key and --chain"
-            raise InvalidInput(msg)
-        config = next((config for config in _configs(options) if is_for(config, options.certbot)), None)
-        if config is None:
-            return None
-        store = CertificateStore(config.store)
-        lineage, is_next = lineage_material(config, store, options.certbot)
-        return config, [lineage], options.next or is_next
+def _given(options: argparse.Namespace) -> list[Material]:
     if not options.key or len(options.key) != len(options.chain):
         msg = f"Give a --chain for each --key; there are {len(options.key)} and {len(options.chain)}"
         raise InvalidInput(msg)
-    material = [
+    return [
         Material(_read(key), str(key), _read(chain), str(chain))
         for key, chain in zip(options.key, options.chain, strict=True)
     ]
-    return _one_config(options), material, options.next
 
 
 def _read(path: Path) -> bytes:
@@ -238,61 +250,32 @@ def _read(path: Path) -> bytes:
 
 def _now(options: argparse.Namespace) -> int:
     config = _one_config(options)
-    agent = Agent(config, log=_log)
+    agent = Agent(config, log=log)
     with agent.store.locked(_STAGE_PATIENCE):
         if options.back:
             done = go_back(agent.store, agent.files)
         else:
             done = begin(config, agent.store, agent.files, time.time(), emergency=options.emergency)
-    _tell(f"{config.host}: {done}")
+    tell(f"{config.host}: {done}")
     options.json, options.retry, options.patience = False, False, 20.0
     options.host = config.host
     return _step(options)
 
 
 def _renew_next(options: argparse.Namespace) -> int:
+    status = 0
     for config in _configs(options):
-        if config.next_keys == "certbot":
+        if config.next_keys != "certbot":
+            continue
+        try:
             for line in renew_next(config, CertificateStore(config.store)):
-                _tell(f"{config.host}: {line}")
-    return 0
+                tell(f"{config.host}: {line}")
+        except DaneError as error:
+            status = max(status, _failed(f"{config.host}: {error}", error))
+    return status
 
 
 def _begin_soon() -> None:
     """A deploy hook must not wait for the DNS: the service takes the next step, a moment later."""
     if trouble := wake_at(time.time()):
-        _log(trouble)
-
-
-# --- saying it --------------------------------------------------------------------------------------------------------
-
-
-def _under_systemd() -> bool:
-    return "JOURNAL_STREAM" in os.environ
-
-
-def _log(line: str) -> None:
-    """One line to the journal, whoever runs the command."""
-    if _under_systemd():
-        _print(line)
-    else:
-        syslog.openlog("dane-rollover", 0, syslog.LOG_MAIL)
-        syslog.syslog(syslog.LOG_INFO, line)
-
-
-def _print(text: str, end: str = "\n") -> None:
-    sys.stdout.write(text + end)
-    sys.stdout.flush()
-
-
-def _tell(line: str) -> None:
-    _log(line)
-    if not _under_systemd():
-        _print(line)
-
-
-def _say_error(line: str) -> None:
-    sys.stderr.write(f"dane-rollover: {line}\n")
-    if not _under_systemd():
-        syslog.openlog("dane-rollover", 0, syslog.LOG_MAIL)
-        syslog.syslog(syslog.LOG_ERR, line)
+        log(trouble)

@@ -24,11 +24,13 @@ from ._tlsa import TlsaRecord, tlsa_owner_name
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FILE_NAME", "RolloverConfig", "configured_hosts", "read_config"]
+__all__ = ["FILE_NAME", "RolloverConfig", "config_of", "configured_hosts", "read_config"]
 
 FILE_NAME: t.Final = "rollover.json"
 STORES: t.Final = Path("/etc/dane")
 STATE: t.Final = Path("/var/lib/dane")
+MAX_MULTIPLIER: t.Final = 50  # with the largest TTL there is, the end is still a date
+MAX_SECONDS: t.Final = 10 * 366 * 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,11 @@ def configured_hosts(stores: Path | None = None) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in (stores or STORES).glob(f"*/{FILE_NAME}")))
 
 
+def config_of(host: str) -> RolloverConfig:
+    """The configuration of one host name. Raises InvalidInput."""
+    return read_config(STORES / host / FILE_NAME)
+
+
 def read_config(path: Path) -> RolloverConfig:
     """Raises InvalidInput: what, where, and how to mend it."""
     try:
@@ -129,18 +136,28 @@ def read_config(path: Path) -> RolloverConfig:
     except FileNotFoundError as exc:
         msg = f"There is no {path}; the role mailsec.dane.tlsa_rollover writes it"
         raise InvalidInput(msg) from exc
+    except PermissionError as exc:
+        msg = f"{path} is for root alone, as it may hold a provider's secret; be root, for example with sudo"
+        raise InvalidInput(msg) from exc
     except (OSError, ValueError) as exc:
         msg = f"{path} cannot be read: {exc}; run the role mailsec.dane.tlsa_rollover again"
         raise InvalidInput(msg) from exc
     try:
-        return config_from(options)
-    except (InvalidInput, ValueError, TypeError) as exc:
+        config = config_from(options)
+    except (InvalidInput, ValueError, TypeError, AttributeError) as exc:
         msg = f"{path}: {exc}; nothing was done. Set it with the role mailsec.dane.tlsa_rollover"
         raise InvalidInput(msg) from exc
+    if config.host != path.parent.name:
+        msg = (
+            f"{path} is the configuration of {config.host}, which belongs into {STORES / config.host}; nothing was "
+            "done. If this directory is a copy, move it out of the way: both would work on the same keys"
+        )
+        raise InvalidInput(msg)
+    return config
 
 
 def config_from(options: object) -> RolloverConfig:
-    """The configuration of a parsed file. Raises InvalidInput, InvalidName, ValueError, TypeError."""
+    """The configuration of a parsed file. Raises InvalidInput, ValueError, TypeError, AttributeError."""
     if not isinstance(options, dict):
         msg = "it must be a JSON object"
         raise InvalidInput(msg)
@@ -169,16 +186,27 @@ def _check(config: RolloverConfig) -> None:
             msg = f"how TLS begins on port {port} does not follow from the port; say it in starttls"
             raise InvalidInput(msg)
         config.starttls_of(port)
-    if not 1 <= config.ttl <= MAX_TTL:
-        msg = f"ttl {config.ttl} is not from 1 to {MAX_TTL}"
-        raise InvalidInput(msg)
-    if config.multiplier < 1 or min(config.sender_cache, config.margin, config.unknown_ttl, config.retire_after) < 0:
-        msg = "multiplier must be 1 or more, and sender_cache, margin, unknown_ttl and retire_after 0 or more"
-        raise InvalidInput(msg)
-    if config.keep < 2 or config.max_gap < 1:
-        msg = "keep must be 2 or more, and max_gap 1 or more"
+    _check_times(config)
+    if config.keep < 2:
+        msg = "keep must be 2 or more"
         raise InvalidInput(msg)
     if config.next_keys not in {"self-signed", "certbot", "given"}:
         msg = f"next_keys {config.next_keys!r} is not self-signed, certbot or given"
         raise InvalidInput(msg)
     config.policy()
+
+
+def _check_times(config: RolloverConfig) -> None:
+    if not 1 <= config.ttl <= MAX_TTL:
+        msg = f"ttl {config.ttl} is not from 1 to {MAX_TTL}"
+        raise InvalidInput(msg)
+    if not 1 <= config.multiplier <= MAX_MULTIPLIER:  # which JSON's NaN is not either
+        msg = f"multiplier must be from 1 to {MAX_MULTIPLIER}"
+        raise InvalidInput(msg)
+    for seconds in (config.sender_cache, config.margin, config.unknown_ttl, config.retire_after):
+        if not 0 <= seconds <= MAX_SECONDS:
+            msg = f"sender_cache, margin, unknown_ttl and retire_after must be from 0 to {MAX_SECONDS}"
+            raise InvalidInput(msg)
+    if not 1 <= config.max_gap <= MAX_SECONDS:
+        msg = f"max_gap must be from 1 to {MAX_SECONDS}"
+        raise InvalidInput(msg)

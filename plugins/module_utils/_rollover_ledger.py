@@ -219,7 +219,7 @@ def from_json(text: str) -> Ledger:
             for one in content["versions"]
         )
         return Ledger(versions, _time(content["updated"]), _time(content["deployed_at"]))
-    except (ValueError, KeyError, TypeError, RecursionError, InvalidRecord) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, InvalidRecord) as error:
         msg = f"This is no ledger of a rollover: {error.__class__.__name__}: {error}"
         raise ValueError(msg) from error
 

@@ -16,12 +16,11 @@ from ._module import text_diff
 from ._next_keys import begin, go_back
 from ._publication import zone_file_lines
 from ._rollover_agent import Agent
-from ._rollover_config import FILE_NAME, STORES, read_config
-from ._rollover_files import RolloverFiles
+from ._rollover_config import config_of
 from ._rollover_metrics import write_metrics
 from ._rollover_state import Kind
 from ._rollover_status import as_json
-from ._wake import wake_at
+from ._rollover_wake import wake_next
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +34,7 @@ _ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)
 
 def run(options: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """The result of the module for its ``options``. Raises DaneError."""
-    config = read_config(STORES / options["host"] / FILE_NAME)
+    config = config_of(options["host"])
     agent = Agent(config)
     if check_mode or options["state"] == "planned":
         done = agent.plan()
@@ -47,8 +46,8 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
             else:
                 begin(config, agent.store, agent.files, time.time(), emergency=options["state"] == "emergency")
     done = agent.step(patience=options["patience"])
-    write_metrics(config, RolloverFiles(config.state).notes(), time.time())
-    trouble = wake_at(done.next_run) if options["wake"] else None
+    trouble = wake_next([done.next_run], time.time()) if options["wake"] else None
+    write_metrics(config, time.time())
     result = _result(done, changed=done.changed)
     return result if trouble is None else {**result, "warnings": [*result["warnings"], trouble]}
 

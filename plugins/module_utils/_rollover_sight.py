@@ -62,7 +62,7 @@ def look(config: RolloverConfig, notes: Notes, *, clock: Callable[[], float] = t
     store = CertificateStore(config.store)
     warnings = []
     resolver = Resolver(config.resolver, config.resolver_port, config.timeout)
-    ledger, trouble = RolloverFiles(config.state).ledger()
+    ledger, trouble = RolloverFiles(config.state).ledger(config.margin)
     if trouble:
         warnings.append(trouble)
     observer = Observer(resolver, config.timeout, servers=config.servers)

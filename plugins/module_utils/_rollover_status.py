@@ -40,6 +40,7 @@ def as_json(run: Run, now: float) -> dict[str, t.Any]:
         "done": list(run.done),
         "lines": list(run.lines),
         "error": run.error,
+        "warnings": list(run.warnings),
         "alarms": list(run.decision.alarms) if run.decision else [],
     }
     if run.sight is None or run.decision is None:

@@ -112,8 +112,11 @@ def stage(
         missing = sorted(set(deployed) - set(base) - set(given))
         if missing and fill is not None:
             base |= {chain.algorithm: chain for chain in read_chains([fill(algorithm) for algorithm in missing])}
-    elif before is not None and _renews(given, deployed) and not _renews(base, deployed):
-        return Staged(before, None, changed=False)
+    elif before is not None:
+        useful = _useful(given, base, deployed)
+        if useful != given and {**base, **useful} == base:
+            return Staged(before, None, changed=False)
+        given = useful
     chains = {**({} if as_next else deployed), **base, **given}
     generation = store.stage(store_files(chains[algorithm] for algorithm in sorted(chains)))
     if generation == current:
@@ -124,9 +127,13 @@ def stage(
     return Staged(generation, slot, changed=before != generation)
 
 
-def _renews(chains: Mapping[str, ServerChain], deployed: Mapping[str, ServerChain]) -> bool:
-    """Whether all these chains are for keys that are deployed."""
-    return {chain.record for chain in chains.values()} <= {chain.record for chain in deployed.values()}
+def _useful(
+    given: Mapping[str, ServerChain], base: Mapping[str, ServerChain], deployed: Mapping[str, ServerChain]
+) -> dict[str, ServerChain]:
+    """Those of ``given`` that are no renewal of a deployed key which the staged ``base`` is about to replace."""
+    served = {chain.record for chain in deployed.values()}
+    leaving = {algorithm for algorithm, chain in base.items() if chain.record not in served}
+    return {name: chain for name, chain in given.items() if name not in leaving or chain.record not in served}
 
 
 def _refuse_deployed(chains: Iterable[ServerChain], deployed: Mapping[str, ServerChain]) -> None:

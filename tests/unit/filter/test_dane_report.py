@@ -14,7 +14,8 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mailsec.dane.plugins.filter.dane_report import FilterModule, dane_report
-from ansible_collections.mailsec.dane.plugins.module_utils._report import merged, printable
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._report import merged
 from ansible_collections.mailsec.dane.plugins.module_utils._verdicts import Verdict
 
 EVIL: t.Final = "<script>alert(1)</script>\"'&`$(reboot)\x1b[2J\u202e{{ 7*7 }}\n"

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _certbot
@@ -15,7 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._errors import Invali
 from ansible_collections.mailsec.dane.plugins.module_utils._key_change import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._key_material import Material
 from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import KeyMemory
-from ansible_collections.mailsec.dane.plugins.module_utils._next_keys import ensure_next
+from ansible_collections.mailsec.dane.plugins.module_utils._next_keys import ensure_next, take_renewed
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import RolloverConfig
 from ansible_collections.mailsec.dane.plugins.module_utils._staging import chains_in
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
@@ -86,10 +87,50 @@ def test_only_a_lineage_whose_key_went_out_of_use_is_issued_anew(
         assert ensure_next(CONFIG, store, WHEN) is None
         assert _certbot.renew_next(CONFIG, store) == ["certbot issued mx1-ecdsa-a anew, with a new key"]
         assert [one for one in called if "mx1-ecdsa-a" in one and "--new-key" in one] == called
+        config = replace(CONFIG, lineages=("never-issued", *CONFIG.lineages))
+        assert _certbot.renew_next(config, store) == ["certbot issued mx1-ecdsa-a anew, with a new key"]
+        called.pop()
         lineage(live, "mx1-ecdsa-a", C)
         assert ensure_next(CONFIG, store, WHEN) is not None
         assert next_key(store) == C.key_pem
         assert len(called) == 1
+
+
+def test_a_renewal_that_no_hook_staged_is_taken_over(store: CertificateStore, live: Path) -> None:
+    def staged() -> bytes | None:
+        generation = store.slot(Slot.STAGED)
+        return None if generation is None else chains_in(generation)["ecdsa"].certificates_pem()
+
+    with store.locked():
+        assert take_renewed(CONFIG, store, WHEN) is None
+        newer, newest, older = (
+            issue(HOST, key_of("ecdsa", 1), issuer=CA, begins=NOW - timedelta(hours=hours)) for hours in (2, 1, 72)
+        )
+        lineage(live, "mx1-ecdsa-a", older)
+        assert take_renewed(CONFIG, store, WHEN) is None
+        for renewed in (newer, newest):
+            lineage(live, "mx1-ecdsa-a", renewed)
+            assert take_renewed(CONFIG, store, WHEN) is not None
+            assert staged() == renewed.pem + CA.pem
+            assert take_renewed(CONFIG, store, WHEN) is None
+        ensure_next(CONFIG, store, WHEN)
+        upcoming = store.slot(Slot.NEXT)
+        assert upcoming is not None
+        store.fill(Slot.STAGED, upcoming)
+        assert take_renewed(CONFIG, store, WHEN) is None
+        assert staged() == B.pem + CA.pem
+
+
+def test_a_renewal_of_the_next_key_that_no_hook_staged_is_taken_over(store: CertificateStore, live: Path) -> None:
+    renewed = issue(HOST, key_of("ecdsa", 2), issuer=CA, begins=NOW - timedelta(hours=1))
+    with store.locked():
+        ensure_next(CONFIG, store, WHEN)
+        lineage(live, "mx1-ecdsa-b", renewed)
+        assert ensure_next(CONFIG, store, WHEN) is not None
+        upcoming = store.slot(Slot.NEXT)
+        assert upcoming is not None
+        assert chains_in(upcoming)["ecdsa"].certificates_pem() == renewed.pem + CA.pem
+        assert ensure_next(CONFIG, store, WHEN) is None
 
 
 def test_certificates_of_others_are_not_for_the_host(live: Path, tmp_path: Path) -> None:

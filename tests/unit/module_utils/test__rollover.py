@@ -92,8 +92,13 @@ def test_the_former_record_goes_once_every_address_is_proved() -> None:
 
 
 def test_a_reload_that_is_owed_comes_first() -> None:
-    decision = step(answer("a", "b"), staged=B, reload_owed=True)
+    decision = step(answer("a"), staged=B, reload_owed=True)
     assert (decision.kind, decision.generation) == (Kind.DEPLOY, "a")
+
+
+def test_what_may_be_deployed_settles_a_reload_that_is_owed() -> None:
+    decision = step(answer("a", "b"), staged=B, reload_owed=True)
+    assert (decision.kind, decision.generation) == (Kind.DEPLOY, "b")
 
 
 def test_a_renewal_that_every_rrset_fits_is_deployed_at_once() -> None:

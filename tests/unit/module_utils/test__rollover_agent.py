@@ -21,6 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployme
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import (
     InvalidCertificate,
+    InvalidInput,
     PublisherUnavailable,
     StoreError,
 )
@@ -30,9 +31,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import Ke
 from ansible_collections.mailsec.dane.plugins.module_utils._next_keys import begin, go_back
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_agent import Agent, Run
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import RolloverConfig
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_metrics import metrics
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Answer, Kind, Served
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_status import as_json, plan_text, status_text
-from ansible_collections.mailsec.dane.plugins.module_utils._staging import stage
+from ansible_collections.mailsec.dane.plugins.module_utils._staging import chains_in, stage
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
 from issued import Issued, issue, key_of
@@ -101,7 +103,11 @@ class World:
         _config: object,
         added: Mapping[str, Sequence[TlsaRecord]],
         removed: Mapping[str, Sequence[TlsaRecord]],
+        fits: t.Callable[[str, frozenset[TlsaRecord]], bool],
     ) -> tuple[str, ...]:
+        for owner, records in removed.items():
+            assert fits(owner, frozenset(self.records.difference(records)))
+            assert not fits(owner, frozenset(records))
         if self.down:
             raise PublisherUnavailable("the name server 192.0.2.53 did not answer")
         self.told.append({owner: set(records) for owner, records in added.items()})
@@ -203,10 +209,10 @@ def test_a_new_key_is_published_waited_for_deployed_and_the_old_one_retired(
 def test_what_a_wildcard_gives_is_published_beside_the_new_record(config: RolloverConfig, world: World) -> None:
     known(config, world)
     agent = agent_of(config, world)
-    world.wildcard = True
+    world.wildcard, world.told = True, []
     put(agent, world, NEW)
     agent.step(patience=0)
-    assert world.records == {tlsa_record_for(OLD.certificate), tlsa_record_for(NEW.certificate)}
+    assert world.told == [{OWNER: {tlsa_record_for(OLD.certificate), tlsa_record_for(NEW.certificate)}}]
 
 
 def test_what_may_have_been_removed_unseen_is_added_again(config: RolloverConfig, world: World) -> None:
@@ -219,14 +225,22 @@ def test_a_step_that_servers_do_not_show_yet_is_not_repeated_at_once(
 ) -> None:
     agent = known(config, world)
     told: list[object] = []
-    monkeypatch.setattr(_rollover_agent, "publish", lambda *_arguments: told.append(1) or ())
+
+    def publish(_config: object, added: object, *_more: object) -> tuple[str, ...]:
+        told.append(added)
+        return ()
+
+    monkeypatch.setattr(_rollover_agent, "publish", publish)
     put(agent, world, NEW)
     run = agent.step(patience=0)
-    assert len(told) == 2
-    assert len(run.done) == 1
-    assert decision(run)[0] is Kind.PUBLISH
+    assert len(told) == len(run.done) == 1
+    kind, why = decision(run)
+    assert kind is Kind.WAIT
+    assert why.startswith("the name servers do not show yet what was done (published: 3 1 1 ")
     assert run.next_run is not None
     assert run.next_run - world.now < 10
+    agent.step(patience=0)
+    assert len(told) == 2
 
 
 def test_a_renewal_of_the_same_key_goes_in_at_once(config: RolloverConfig, world: World) -> None:
@@ -254,6 +268,32 @@ def test_next_keys_are_made_and_published_and_a_rollover_to_them_does_not_wait(
     assert tlsa_record_for(OLD.certificate) not in world.records
     assert len(world.records) == 2
     assert world.store.slot(Slot.NEXT) not in (None, world.store.deployed())
+
+
+def test_a_next_key_that_was_deployed_with_another_certificate_is_next_no_more(
+    config: RolloverConfig, world: World
+) -> None:
+    config = replace(config, scheme="current+next", next_keys="self-signed")
+    known(config, world)
+    agent = agent_of(config, world)
+    put(agent, world, NEW, as_next=True)
+    for _look in range(6):
+        agent.step(patience=0)
+        world.now += 1800
+    other = issue(HOST, key_of("ecdsa", 2), days=180)
+    put(agent, world, other)
+    assert decision(agent.step(patience=20))[0] is Kind.DONE
+    assert serving(world) == other.pem
+    upcoming = world.store.slot(Slot.NEXT)
+    assert upcoming is not None
+    assert tlsa_record_for(NEW.certificate) not in {chain.record for chain in chains_in(upcoming).values()}
+    for _look in range(6):
+        world.now += 1800
+        agent.step(patience=0)
+    with agent.store.locked():
+        begin(config, agent.store, agent.files, world.now, emergency=True)
+    assert decision(agent.step(patience=20))[0] is Kind.DONE
+    assert tlsa_record_for(NEW.certificate) not in world.records
 
 
 def test_in_an_emergency_the_compromised_key_goes_and_never_comes_back(config: RolloverConfig, world: World) -> None:
@@ -301,10 +341,16 @@ def test_what_services_do_not_serve_is_put_back_and_not_tried_again_at_once(
     kind, why = decision(agent.step(patience=0))
     assert kind is Kind.REFUSE
     assert "dane-rollover step --retry" in why
+    assert f'dane_rollover_refused{{host="{HOST}"}} 1' in metrics([(config, agent.files.notes())], world.now)
     assert world.reloads == reloads
     world.broken = False
     assert decision(agent.step(patience=0, retry=True))[0] is Kind.DONE
     assert serving(world) == RENEWED.pem
+    world.now = RENEWED.certificate.not_valid_after_utc.timestamp() + 1
+    agent.step(patience=0)
+    told = metrics([(config, agent.files.notes())], world.now).splitlines()
+    assert f'dane_rollover_refused{{host="{HOST}"}} 0' in told
+    assert f'dane_rollover_alarms{{host="{HOST}"}} 1' in told
 
 
 def test_pauses_after_failures_grow(config: RolloverConfig, world: World) -> None:
@@ -332,6 +378,58 @@ def test_a_writer_killed_before_the_reload_is_made_good(config: RolloverConfig, 
     assert decision(agent.step(patience=0))[0] is Kind.DONE
     assert world.loaded == staged.identifier
     assert world.store.slot(Slot.STAGED) is None
+
+
+def test_keys_for_later_that_cannot_be_had_do_not_hold_up_what_is_due(
+    config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(config, world)
+    agent = agent_of(config, world)
+
+    def broken(*_arguments: object) -> str | None:
+        raise InvalidInput("/etc/letsencrypt/live/mx1-ecdsa-b is no lineage of certbot")
+
+    monkeypatch.setattr(_rollover_agent, "ensure_next", broken)
+    put(agent, world, RENEWED)
+    run = agent.step(patience=0)
+    assert serving(world) == RENEWED.pem
+    assert run.error == "/etc/letsencrypt/live/mx1-ecdsa-b is no lineage of certbot"
+    assert agent.files.notes().error == run.error
+
+
+def test_what_was_staged_during_a_run_is_not_left_to_the_regular_timer(
+    config: RolloverConfig, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = known(config, world)
+    assert agent.step(patience=0).next_run is None
+    cycle = Agent._cycle
+
+    def interrupted(self: Agent, run: Run, *, retry: bool) -> Run:
+        run = cycle(self, run, retry=retry)
+        put(self, world, NEW)
+        return run
+
+    monkeypatch.setattr(Agent, "_cycle", interrupted)
+    assert agent.step(patience=0).next_run == world.now
+
+
+def test_after_a_kill_between_switch_and_proof_one_can_go_back(config: RolloverConfig, world: World) -> None:
+    agent = known(config, world)
+    put(agent, world, RENEWED)
+    former, staged = world.store.deployed(), world.store.slot(Slot.STAGED)
+    assert former is not None
+    assert staged is not None
+    agent.files.write_notes(replace(agent.files.notes(), previous=former.identifier))
+    world.store.owe_reload()
+    world.store.deploy(staged)
+    world.broken = True
+    run = agent.step(patience=0)
+    assert run.error is not None
+    assert "nothing was put back: mend this, or go back with `dane-rollover now --back`" in run.error
+    with agent.store.locked():
+        go_back(agent.store, agent.files)
+    assert decision(agent.step(patience=0))[0] is Kind.DONE
+    assert serving(world) == OLD.pem
 
 
 def test_a_silent_server_deploys_and_removes_nothing(config: RolloverConfig, world: World) -> None:
@@ -374,6 +472,15 @@ def test_without_a_provider_it_says_what_to_publish_and_goes_on_once_it_is_serve
     assert "publish by hand" in plan_text(run, world.now)
     world.records.add(tlsa_record_for(NEW.certificate))
     assert decision(agent.step(patience=0))[0] is Kind.WAIT
+
+
+def test_without_a_provider_nobody_is_asked_to_publish_what_is_served(config: RolloverConfig, world: World) -> None:
+    config = replace(config, provider=None)
+    run = agent_of(config, world).step(patience=0)
+    assert run.lines == ()
+    kind, why = decision(run)
+    assert kind is Kind.WAIT
+    assert why.endswith("; every server serves it, so there is nothing to publish by hand")
 
 
 def test_behind_a_shared_name_only_the_own_address_is_proved(

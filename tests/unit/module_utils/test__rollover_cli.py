@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_cli as cli
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_config
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_config, _rollover_wake
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployment import deploy
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._key_change import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._key_material import Material
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_agent import Agent, Run
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_files import Notes, RolloverFiles
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_metrics import write_metrics
 
 from issued import Issued, issue, key_of
 
@@ -107,6 +110,89 @@ def test_a_lineage_of_certbot_finds_its_host_and_others_are_passed_over(
     assert store.slot(Slot.STAGED) is not None
 
 
+def test_a_lineage_for_several_names_is_staged_for_each(
+    store: CertificateStore, tmp_path: Path, woken: list[float | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "mx2.example.org"
+    configure(tmp_path, other)
+    configure(tmp_path, "mx3.example.org", group="no-such-group")
+    both = issue(HOST, key_of("ecdsa", 2), names=(HOST, other, "mx3.example.org"), begins=BEGAN)
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "privkey.pem").write_bytes(both.key_pem)
+    (tmp_path / "live" / "fullchain.pem").write_bytes(both.pem)
+    assert cli.main(["stage", "--certbot", str(tmp_path / "live")]) == 3
+    assert "mx3.example.org: There is no group 'no-such-group'" in capsys.readouterr().err
+    assert store.slot(Slot.STAGED) is not None
+    assert CertificateStore(tmp_path / "etc" / other).slot(Slot.STAGED) is not None
+    assert len(woken) == 2
+
+
+def test_a_metrics_file_has_every_host_that_names_it(store: CertificateStore, tmp_path: Path) -> None:
+    path = tmp_path / "dane.prom"
+    for host in (HOST, "mx2.example.org"):
+        configure(tmp_path, host, metrics=str(path))
+    configure(tmp_path, "mx3.example.org", ports=[])
+    for host in (HOST, "mx2.example.org"):
+        write_metrics(_rollover_config.config_of(host), BEGAN.timestamp())
+        assert [line for line in path.read_text().splitlines() if line.startswith("dane_rollover_error")] == [
+            f'dane_rollover_error{{host="{HOST}"}} 0',
+            'dane_rollover_error{host="mx2.example.org"} 0',
+        ]
+    assert store.deployed() is not None
+
+
+def test_a_run_for_one_host_does_not_forget_what_another_waits_for(
+    store: CertificateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[float | None] = []
+    monkeypatch.setattr(_rollover_wake, "wake_at", woken.append)
+    for host, until in (("mx2.example.org", 2000.0), ("mx3.example.org", 500.0)):
+        configure(tmp_path, host)
+        RolloverFiles(tmp_path / "var" / host).write_notes(Notes(until=until))
+    configure(tmp_path, "mx4.example.org", ports=[])
+    _rollover_wake.wake_next([3000.0, None], 1000.0)
+    _rollover_wake.wake_next([1500.0], 1000.0)
+    _rollover_wake.wake_next([], 2500.0)
+    assert woken == [2000.0, 1500.0, None]
+    assert store.deployed() is not None
+
+
+def test_a_host_that_cannot_be_looked_at_does_not_hide_the_others(
+    store: CertificateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(tmp_path, "mx0.example.org", ports=[])
+    monkeypatch.setattr(Agent, "plan", lambda self: Run(self.config, None, None, warnings=("a\x1b[2Jb",)))
+    assert cli.main(["status"]) == 3
+    told = capsys.readouterr()
+    assert told.out == "  note: a?[2Jb\n"
+    assert "mx0.example.org: " in told.err
+    assert cli.main(["status", "--json"]) == 3
+    assert [one["host"] for one in json.loads(capsys.readouterr().out)] == [HOST]
+    assert store.deployed() is not None
+
+
+def test_a_program_that_a_service_starts_can_read_what_is_printed(
+    store: CertificateStore,
+    tmp_path: Path,
+    woken: list[float | None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "9:12345")  # inherited; the output is read by somebody else
+    monkeypatch.setattr(_rollover_wake, "wake_at", woken.append)
+    monkeypatch.setattr(Agent, "step", lambda self, **_how: self._log("a line") or Run(self.config, None, None))
+    assert cli.main(["step", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["host"] == HOST
+    path = tmp_path / "journal"
+    with path.open("w") as stream:
+        status = path.stat()
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr("sys.stdout", stream)
+        assert cli.main(["step"]) == 0
+    assert path.read_text() == "a line\n"
+    assert store.deployed() is not None
+
+
 def test_metrics_tell_of_expiry_and_progress(
     store: CertificateStore, tmp_path: Path, woken: list[float | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,5 +214,6 @@ def test_without_a_configuration_the_role_is_named(
     for module in (cli, _rollover_config):
         monkeypatch.setattr(module, "STORES", tmp_path)
     monkeypatch.setattr("syslog.syslog", lambda *_arguments: None)
-    assert cli.main(["status"]) == 3
-    assert "The role mailsec.dane.tlsa_rollover writes it" in capsys.readouterr().err
+    for command in ("status", "step"):
+        assert cli.main([command]) == 3
+        assert "The role mailsec.dane.tlsa_rollover writes it" in capsys.readouterr().err

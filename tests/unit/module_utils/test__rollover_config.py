@@ -15,16 +15,18 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config impo
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-GOOD: t.Final[dict[str, t.Any]] = {"host": "mx1.example.org", "ports": [25, 465]}
+HOST: t.Final = "mx1.example.org"
+GOOD: t.Final[dict[str, t.Any]] = {"host": HOST, "ports": [25, 465]}
 
 
 def write(path: Path, **more: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({**GOOD, **more}))
     return path
 
 
 def test_a_small_configuration_has_sound_defaults(tmp_path: Path) -> None:
-    config = read_config(write(tmp_path / "rollover.json"))
+    config = read_config(write(tmp_path / HOST / "rollover.json"))
     assert config.owners == {"_25._tcp.mx1.example.org": 25, "_465._tcp.mx1.example.org": 465}
     assert [config.starttls_of(port) for port in config.ports] == [Starttls.SMTP, Starttls.NONE]
     policy = config.policy()
@@ -34,7 +36,8 @@ def test_a_small_configuration_has_sound_defaults(tmp_path: Path) -> None:
 
 
 def test_a_provider_with_its_secret_is_not_in_a_representation(tmp_path: Path) -> None:
-    config = read_config(write(tmp_path / "rollover.json", provider={"type": "rfc2136", "key_secret": "c2VjcmV0"}))
+    provider = {"type": "rfc2136", "key_secret": "c2VjcmV0"}
+    config = read_config(write(tmp_path / HOST / "rollover.json", provider=provider))
     assert "c2VjcmV0" not in repr(config)
     assert config.provider is not None
 
@@ -46,10 +49,14 @@ def test_a_provider_with_its_secret_is_not_in_a_representation(tmp_path: Path) -
         ({"ports": [2525]}, "say it in starttls"),
         ({"ports": [2525], "starttls": {"2525": "telnet"}}, "telnet"),
         ({"ttl": 0}, "ttl 0 is not from 1"),
-        ({"multiplier": 0.5}, "multiplier must be 1 or more"),
-        ({"margin": -1}, "0 or more"),
+        ({"multiplier": 0.5}, "multiplier must be from 1"),
+        ({"multiplier": float("nan")}, "multiplier must be from 1"),
+        ({"multiplier": 51}, "multiplier must be from 1"),
+        ({"margin": -1}, "from 0 to"),
+        ({"unknown_ttl": 10**12}, "from 0 to"),
+        ({"starttls": ["smtp"]}, "items"),
         ({"keep": 1}, "keep must be 2 or more"),
-        ({"max_gap": 0}, "max_gap 1 or more"),
+        ({"max_gap": 0}, "max_gap must be from 1 to"),
         ({"scheme": "next"}, "next"),
         ({"next_keys": "acme"}, "next_keys 'acme'"),
         ({"host": "mx1/.."}, "mx1/.."),
@@ -61,6 +68,22 @@ def test_a_provider_with_its_secret_is_not_in_a_representation(tmp_path: Path) -
 def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, more: dict[str, object], told: str) -> None:
     path = write(tmp_path / "rollover.json", **more)
     with pytest.raises(InvalidInput, match=rf"^{path}: .*{told}"):
+        read_config(path)
+
+
+def test_a_copy_of_a_store_is_not_a_second_host(tmp_path: Path) -> None:
+    path = write(tmp_path / f"{HOST}.bak" / "rollover.json")
+    with pytest.raises(InvalidInput, match=r"is a copy, move it out of the way"):
+        read_config(path)
+
+
+def test_who_is_not_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_path: Path) -> bytes:
+        raise PermissionError
+
+    path = write(tmp_path / HOST / "rollover.json")
+    monkeypatch.setattr(type(path), "read_bytes", denied)
+    with pytest.raises(InvalidInput, match=r"is for root alone.*sudo"):
         read_config(path)
 
 

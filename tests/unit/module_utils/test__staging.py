@@ -25,6 +25,7 @@ HOST: t.Final = "mx1.example.org"
 OLD: t.Final = issue(HOST, key_of("ecdsa", 1))
 RENEWED: t.Final = issue(HOST, key_of("ecdsa", 1), days=180)
 NEW: t.Final = issue(HOST, key_of("ecdsa", 2))
+RSA_RENEWED: t.Final = issue(HOST, key_of("rsa", 1), days=180)
 NEWER: t.Final = issue(HOST, key_of("ecdsa", 3))
 RSA: t.Final = issue(HOST, key_of("rsa", 1))
 RSA_NEW: t.Final = issue(HOST, key_of("rsa", 2))
@@ -118,6 +119,14 @@ def test_a_renewal_of_the_deployed_key_does_not_stop_a_rollover(store: Certifica
     rollover = put(store, NEW)
     assert put(store, RENEWED) == Staged(rollover.generation, None, changed=False)
     assert keys(store, Slot.STAGED)["ecdsa"] == NEW.key_pem
+
+
+def test_during_a_rollover_a_renewal_of_a_key_that_stays_is_staged_with_it(store: CertificateStore) -> None:
+    put(store, NEW)
+    staged = put(store, RENEWED, RSA_RENEWED)
+    assert (staged.slot, staged.changed) == (Slot.STAGED, True)
+    found = {algorithm: chain.certificates_pem() for algorithm, chain in chains_in(staged.generation).items()}
+    assert found == {"ecdsa": NEW.pem, "rsa": RSA_RENEWED.pem}
 
 
 def test_a_renewal_of_the_deployed_key_is_staged(store: CertificateStore) -> None:
