@@ -181,10 +181,24 @@ def _wake(moments: t.Iterable[float | None]) -> None:
 
 def _stage(options: argparse.Namespace) -> int:
     found = _material(options)
-    if found is None:
+    if not found:
         _tell(f"{options.certbot} is for no host that is configured here; nothing to do")
-        return 0
-    config, material, as_next = found
+    changed = False
+    status = 0
+    for config, material, as_next in found:
+        # A certificate may be for several hosts; one that it is refused for does not keep it from the others.
+        try:
+            changed = _put(config, material, as_next=as_next) or changed
+        except DaneError as error:
+            _say_error(f"{config.host}: {error}")
+            status = max(status, REFUSED if isinstance(error, InvalidInput) else FAILED)
+    if changed:
+        _begin_soon()
+    return status
+
+
+def _put(config: RolloverConfig, material: Sequence[Material], *, as_next: bool) -> bool:
+    """Stage for one host; return whether that changed anything. Raises DaneError."""
     agent = Agent(config, log=_log)
     with agent.store.locked(_STAGE_PATIENCE):
         now = time.time()
@@ -202,22 +216,21 @@ def _stage(options: argparse.Namespace) -> int:
         )
     else:
         _tell(f"{config.host}: {done.slot.value}: {done.generation.identifier}")
-    if done.changed:
-        _begin_soon()
-    return 0
+    return done.changed
 
 
-def _material(options: argparse.Namespace) -> tuple[RolloverConfig, list[Material], bool] | None:
+def _material(options: argparse.Namespace) -> list[tuple[RolloverConfig, list[Material], bool]]:
+    """For each host that it concerns: its configuration, what is to be staged, and whether as the next key."""
     if options.certbot is not None:
         if options.key or options.chain:
             msg = "Give either --certbot or --key and --chain"
             raise InvalidInput(msg)
-        config = next((config for config in _configs(options) if is_for(config, options.certbot)), None)
-        if config is None:
-            return None
-        store = CertificateStore(config.store)
-        lineage, is_next = lineage_material(config, store, options.certbot)
-        return config, [lineage], options.next or is_next
+        found = []
+        for config in _configs(options):
+            if is_for(config, options.certbot):
+                lineage, is_next = lineage_material(config, CertificateStore(config.store), options.certbot)
+                found.append((config, [lineage], options.next or is_next))
+        return found
     if not options.key or len(options.key) != len(options.chain):
         msg = f"Give a --chain for each --key; there are {len(options.key)} and {len(options.chain)}"
         raise InvalidInput(msg)
@@ -225,7 +238,7 @@ def _material(options: argparse.Namespace) -> tuple[RolloverConfig, list[Materia
         Material(_read(key), str(key), _read(chain), str(chain))
         for key, chain in zip(options.key, options.chain, strict=True)
     ]
-    return _one_config(options), material, options.next
+    return [(_one_config(options), material, options.next)]
 
 
 def _read(path: Path) -> bytes:

@@ -15,6 +15,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._certificate_deployme
 from ansible_collections.mailsec.dane.plugins.module_utils._certificate_store import CertificateStore, Slot
 from ansible_collections.mailsec.dane.plugins.module_utils._key_change import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._key_material import Material
+from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import KeyMemory
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
 from issued import Issued, issue, key_of
 
@@ -105,6 +107,28 @@ def test_a_lineage_of_certbot_finds_its_host_and_others_are_passed_over(
     assert woken == []
     assert cli.main(["stage", "--certbot", str(tmp_path / "mx1")]) == 0
     assert store.slot(Slot.STAGED) is not None
+
+
+def test_a_lineage_for_several_hosts_is_staged_for_each_that_does_not_refuse_it(
+    store: CertificateStore, tmp_path: Path, woken: list[float | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = (HOST, "mx2.example.org", "mx3.example.org")
+    stores = {HOST: store}
+    for host in hosts[1:]:
+        stores[host] = CertificateStore(tmp_path / "etc" / host)
+        deploy(stores[host], [Material(OLD.key_pem, "k", OLD.pem, "c")], Policy(host), BEGAN)
+        configure(tmp_path, host)
+    shared = issue(HOST, key_of("ecdsa", 2), begins=BEGAN, names=hosts)
+    KeyMemory(stores["mx2.example.org"].root).add(retired=[tlsa_record_for(shared.certificate)])
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "privkey.pem").write_bytes(shared.key_pem)
+    (tmp_path / "live" / "fullchain.pem").write_bytes(shared.pem)
+    assert cli.main(["stage", "--certbot", str(tmp_path / "live")]) == 3
+    told = capsys.readouterr().err
+    assert told.startswith("dane-rollover: mx2.example.org: ")
+    assert "was retired" in told
+    assert [stores[host].slot(Slot.STAGED) is not None for host in hosts] == [True, False, True]
+    assert len(woken) == 1
 
 
 def test_metrics_tell_of_expiry_and_progress(
