@@ -219,7 +219,12 @@ def test_a_step_that_servers_do_not_show_yet_is_not_repeated_at_once(
 ) -> None:
     agent = known(config, world)
     told: list[object] = []
-    monkeypatch.setattr(_rollover_agent, "publish", lambda *_arguments: told.append(1) or ())
+
+    def publish(*arguments: object) -> tuple[str, ...]:
+        told.append(arguments)
+        return ()
+
+    monkeypatch.setattr(_rollover_agent, "publish", publish)
     put(agent, world, NEW)
     run = agent.step(patience=0)
     assert len(told) == 2
