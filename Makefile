@@ -136,7 +136,7 @@ bench: tools ## our speed beside what people use today
 static: lint unit model sanity build
 
 # All of them but those that `make molecule` alone runs: bare, which fetches every package, and tlsa_rollover.
-TEST_SCENARIOS := site publication_faults preflight mail_aliases mail_certificate postfix_dane verify
+TEST_SCENARIOS := site publication_faults preflight mail_aliases mail_certificate acme_clients postfix_dane verify
 RESOLVER_SCENARIOS := resolver resolver_managers
 
 .PHONY: hosts
