@@ -29,8 +29,9 @@ with importing():
     import dns.rdatatype
 
 from ._errors import InvalidName, LookupFailed
-from ._exchange import exchange, question
+from ._exchange import exchange
 from ._lookups import lookups_of
+from ._question import question
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator
