@@ -80,8 +80,10 @@ def _by_udp(message: dns.message.Message, address: str, port: int, deadline: flo
                 sock.sendto(wire, destination)
                 datagram = _datagram_from(sock, destination, time.monotonic() + left / (UDP_ATTEMPTS - attempt))
                 if datagram is not None:
-                    answer = read_datagram(datagram, message)
-                    return None if answer is None else verified(answer, message, address, port)
+                    answer = read_datagram(datagram, keyring=message.keyring, request_mac=message.mac or b"")
+                    if answer is None or not message.is_response(answer):
+                        return None
+                    return verified(answer, message, address, port)
     except (dns.exception.DNSException, OSError, ValueError) as error:
         raise failure(error, address, port) from error
     raise silence(address, port)
@@ -100,15 +102,15 @@ def _datagram_from(sock: socket.socket, peer: tuple[t.Any, ...], until: float) -
     return None
 
 
-def read_datagram(datagram: bytes, message: dns.message.Message) -> dns.message.Message | None:
-    """The answer in it; None for one that is cut off, and for a stray, forged or unsigned one, while TCP is there.
+def read_datagram(datagram: bytes, **tsig: t.Any) -> dns.message.Message | None:  # noqa: ANN401  # dnspython's own
+    """The message in it; None for one that is cut off or breaks off, or is forged or unsigned: TCP is there for those.
 
-    Raises DNSException and ValueError for one that is malformed.
+    `tsig` is what ``dns.message.from_wire`` needs to verify one. Raises DNSException and ValueError for one that is
+    malformed otherwise.
     """
     if len(datagram) < 12 or datagram[2] & (dns.flags.TC >> 8):
         return None
     try:
-        answer = dns.message.from_wire(datagram, keyring=message.keyring, request_mac=message.mac or b"")
+        return dns.message.from_wire(datagram, **tsig)
     except dns.exception.FormError:
         return None
-    return answer if message.is_response(answer) else None

@@ -31,7 +31,7 @@ with importing():
 from ._errors import InvalidName, LookupFailed
 from ._exchange import exchange
 from ._lookups import lookups_of
-from ._question import question
+from ._question import Question
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator
@@ -101,7 +101,7 @@ class Resolver:
         while True:
             given: dns.message.Message | LookupFailed
             try:
-                given = exchange(query, self.address, self.port, self.timeout)
+                given = exchange(query.message(), self.address, self.port, self.timeout)
             except LookupFailed as error:
                 given = error
             try:
@@ -113,7 +113,7 @@ class Resolver:
         """Give `lookup` in its asynchronous form, for many questions at once in the running event loop."""
         return lookups_of(replace(self, signatures=signatures))
 
-    def steps(self, name: str, rdtype: str) -> Generator[dns.message.Message, Given, Answer]:
+    def steps(self, name: str, rdtype: str) -> Generator[Question, Given, Answer]:
         """The look-up without its transport: yields each question, is sent its answer or failure, ends with Answer.
 
         Raises what :meth:`lookup` raises.
@@ -143,10 +143,8 @@ class Resolver:
 
     def _ask(
         self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False
-    ) -> Generator[dns.message.Message, Given, dns.message.Message]:
-        given = yield question(
-            name, rdtype, recursion=True, checking_disabled=checking_disabled, signatures=self.signatures
-        )
+    ) -> Generator[Question, Given, dns.message.Message]:
+        given = yield Question(name, rdtype, checking_disabled, self.signatures)
         if isinstance(given, LookupFailed):
             raise self._failed(name, rdtype, str(given)) from given
         return given
@@ -163,15 +161,16 @@ class Resolver:
             status = Status.NXDOMAIN
         else:
             status = Status.NODATA
+        name = name_text(asked)
         targets = tuple(name_text(alias[0].target) for alias in chain.cnames)
         return Answer(
-            name=name_text(asked),
+            name=name,
             rdtype=rdtype,
             status=status,
             secure=bool(response.flags & dns.flags.AD),
             ttl=chain.minimum_ttl if found is not None else _negative_ttl(response),
             records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
-            canonical_name=targets[-1] if targets else name_text(asked),
+            canonical_name=targets[-1] if targets else name,
             cname_chain=targets,
             signer=_signer(response, found),
         )

@@ -7,8 +7,10 @@ from __future__ import annotations
 import typing as t
 
 import dns.flags
+import dns.message
 import dns.name
-from ansible_collections.mailsec.dane.plugins.module_utils._question import question
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._question import Question, question
 
 NAME: t.Final = dns.name.from_text("_25._tcp.mx1.example.org.")
 
@@ -20,3 +22,27 @@ def test_questions_ask_for_signatures_and_for_recursion_only_where_wanted() -> N
     assert set(dns.flags.to_text(recursive.flags).split()) == {"RD", "AD", "CD"}
     assert alone.ednsflags & dns.flags.DO
     assert alone.payload == 1232
+
+
+@pytest.mark.parametrize("name", [".", "mx1.example.org.", "_25._tcp.mx1.example.org.", "\\000\\.A.example."])
+@pytest.mark.parametrize("rdtype", ["MX", "A", "AAAA", "TLSA", "CNAME", "NS"])
+@pytest.mark.parametrize("flags", [(False, False), (False, True), (True, False), (True, True)])
+def test_the_octets_are_those_of_the_message(name: str, rdtype: str, flags: tuple[bool, bool]) -> None:
+    asked = Question(dns.name.from_text(name), rdtype, *flags)
+    message = asked.message()
+    assert asked.to_wire(message.id) == message.to_wire()
+    assert bool(message.flags & dns.flags.CD) is flags[0]
+    assert bool(message.ednsflags & dns.flags.DO) is flags[1]
+
+
+def test_only_an_answer_to_the_question_repeats_it() -> None:
+    asked = Question(NAME, "TLSA")
+    answer = dns.message.make_response(asked.message())
+    assert asked.is_repeated_in(answer.to_wire())
+    assert asked.is_repeated_in(answer.to_wire().upper())
+    assert not asked.is_repeated_in(asked.to_wire(1))
+    assert not asked.is_repeated_in(answer.to_wire()[:12])
+    assert not asked.is_repeated_in(answer.to_wire()[:20])
+    assert not asked.is_repeated_in(b"")
+    for other in (Question(NAME, "A"), Question(NAME.parent(), "TLSA")):
+        assert not other.is_repeated_in(answer.to_wire())
