@@ -25,6 +25,7 @@ with importing():
 
 from ._errors import LookupFailed
 from ._exchange import UDP_ATTEMPTS, exchange, read_datagram
+from ._question import repeats_question
 
 if t.TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -96,13 +97,14 @@ class _Questions(asyncio.DatagramProtocol):
     async def _ask(self, query: Question) -> dns.message.Message:
         resolver = self._resolver
         async with self._slots:
+            octets = query.octets()
             for _attempt in range(UDP_ATTEMPTS):
-                datagram = await self._datagram(query, resolver.timeout / UDP_ATTEMPTS)
+                datagram = await self._datagram(octets, resolver.timeout / UDP_ATTEMPTS)
                 if datagram is not None:
-                    return await self._read(datagram, query)
+                    return await self._read(datagram if repeats_question(datagram, octets) else b"", query)
         raise LookupFailed(f"No answer in time from the name server {resolver.address}")
 
-    async def _datagram(self, query: Question, seconds: float) -> bytes | None:
+    async def _datagram(self, octets: bytes, seconds: float) -> bytes | None:
         """Send once and wait; None if nothing came. Two questions under way must not share an id."""
         number = randbits(16)
         while number in self._waiting:
@@ -112,7 +114,7 @@ class _Questions(asyncio.DatagramProtocol):
         self._waiting[number] = answer
         clock = loop.call_later(seconds, _give_up, answer)  # at half the cost of asyncio.timeout
         try:
-            self._transport.sendto(query.to_wire(number))
+            self._transport.sendto(number.to_bytes(2, "big") + octets)
             return await answer
         finally:
             clock.cancel()
@@ -121,7 +123,7 @@ class _Questions(asyncio.DatagramProtocol):
     async def _read(self, datagram: bytes, query: Question) -> dns.message.Message:
         resolver = self._resolver
         try:
-            answer = read_datagram(datagram) if query.is_repeated_in(datagram) else None
+            answer = read_datagram(datagram)
         except (dns.exception.DNSException, ValueError) as error:
             msg = f"Malformed answer from the name server {resolver.address}: {type(error).__name__}: {error}"
             raise LookupFailed(msg) from error

@@ -18,9 +18,11 @@ with importing():
     import dns.message
     import dns.name
 
-__all__ = ["Question", "question"]
+__all__ = ["Question", "question", "repeats_question"]
 
 EDNS_PAYLOAD: t.Final = 1232  # never fragmented (DNS flag day 2020); what is longer comes by TCP
+_HEADER: t.Final = 10  # octets, without the id
+_OPTIONS: t.Final = 11  # octets of an EDNS record without options (RFC 6891 section 6.1.2)
 
 
 def question(
@@ -53,21 +55,21 @@ class Question(t.NamedTuple):
             signatures=self.signatures,
         )
 
-    def to_wire(self, number: int) -> bytes:
-        """What `message` is on the wire, with `number` for its id, for a quarter of the processor time."""
-        head, type_and_class, options = _form(*self[1:])
-        return number.to_bytes(2, "big") + head + self.name.to_wire() + type_and_class + options  # type: ignore[operator]
+    def octets(self) -> bytes:
+        """What `message` is on the wire behind its id, for a quarter of the processor time."""
+        flags_and_counts, type_and_class, options = _form(*self[1:])
+        return flags_and_counts + self.name.to_wire() + type_and_class + options  # type: ignore[operator]
 
-    def is_repeated_in(self, answer: bytes) -> bool:
-        """Whether the DNS message `answer` answers this question, whatever its id (RFC 1035 section 4.1.1)."""
-        head, type_and_class, _options = _form(*self[1:])
-        asked = self.name.to_wire() + type_and_class  # type: ignore[operator]
-        answers = len(answer) > 12 and answer[2] & 0xF8 == 0x80 and answer[4:6] == head[2:4]
-        return answers and answer[12 : 12 + len(asked)].lower() == asked.lower()
+
+def repeats_question(answer: bytes, octets: bytes) -> bool:
+    """Whether a DNS message answers the question sent as `octets`, whatever its id (RFC 1035 section 4.1.1)."""
+    asked = octets[_HEADER:-_OPTIONS]
+    answers = len(answer) > 12 and answer[2] & 0xF8 == 0x80 and answer[4:6] == octets[2:4]
+    return answers and answer[12 : 12 + len(asked)].lower() == asked.lower()
 
 
 @functools.cache
 def _form(rdtype: str, checking_disabled: bool, signatures: bool) -> tuple[bytes, bytes, bytes]:
     """What all such questions have in common: the header behind the id, type and class, the EDNS record."""
     wire = Question(dns.name.root, rdtype, checking_disabled, signatures).message().to_wire()
-    return wire[2:12], wire[13:17], wire[17:]
+    return wire[2:12], wire[13:-_OPTIONS], wire[-_OPTIONS:]

@@ -72,7 +72,7 @@ class DomainReport:
     advice: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio.run makes a text of what its task returns, twice
 class Report:
     endpoints: tuple[EndpointReport, ...]
     domains: tuple[DomainReport, ...]
