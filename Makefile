@@ -99,6 +99,11 @@ conformance: tools ## our verdicts and digests beside those of Postfix, Exim, Op
 	$(PYTHON) -m conformance.side_by_side
 	$(PYTHON) -m conformance.protocols
 
+.PHONY: matrix
+matrix: tools ## the part of conformance that needs no further packages but Dovecot and Prosody; in build/matrix.json
+	$(PYTHON) -m conformance --without exim,peers
+	$(PYTHON) -m conformance.protocols
+
 .PHONY: model
 model: tools ## every state of a rollover beside everything that can go wrong, to a stated depth; and the mutants
 	$(PYTHON) -m model $(MODEL)
@@ -123,7 +128,7 @@ page: tools ## the HTML report in headless Chromium, with pictures in build/page
 	$(PYTHON) -m page
 
 # These use the collection's core without Ansible.
-conformance bench page: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
+conformance matrix bench page: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/build/collections
 
 .PHONY: bench
 bench: tools ## our speed beside what people use today
@@ -147,6 +152,7 @@ hosts: demo
 resolvers: export LAB_ID := 1
 resolvers: tools
 	.ci/molecule $(RESOLVER_SCENARIOS)
+	$(MAKE) --no-print-directory matrix
 
 .PHONY: parts
 parts: static integration
