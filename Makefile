@@ -98,11 +98,13 @@ conformance: tools ## our verdicts and digests beside those of Postfix, Exim, Op
 	$(PYTHON) -m conformance
 	$(PYTHON) -m conformance.side_by_side
 	$(PYTHON) -m conformance.protocols
+	$(PYTHON) -m conformance.libunbound
 
 .PHONY: matrix
-matrix: tools ## the part of conformance that needs no further packages but Dovecot and Prosody; in build/matrix.json
+matrix: tools ## conformance without Exim and the other checkers; its result is build/matrix.json
 	$(PYTHON) -m conformance --without exim,peers
 	$(PYTHON) -m conformance.protocols
+	$(PYTHON) -m conformance.libunbound
 
 .PHONY: model
 model: tools ## every state of a rollover beside everything that can go wrong, to a stated depth; and the mutants

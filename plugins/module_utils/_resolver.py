@@ -12,6 +12,7 @@ There is an RRset, there is provably none, or nobody knows: only the first two a
 from __future__ import annotations
 
 import enum
+import ipaddress
 import typing as t
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -43,7 +44,7 @@ if t.TYPE_CHECKING:
 
     Given = dns.message.Message | LookupFailed
 
-__all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text"]
+__all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text", "read_response"]
 
 
 class Status(enum.Enum):
@@ -89,6 +90,11 @@ class Resolver:
     port: int = 53
     timeout: float = 5.0
     signatures: bool = True
+
+    @property
+    def believable(self) -> bool:
+        """Whether nobody can change its word on the way here."""
+        return ipaddress.ip_address(self.address).is_loopback
 
     def lookup(self, name: str, rdtype: str) -> Answer:
         """Ask for `name` and `rdtype`, by UDP and where needed TCP.
@@ -151,32 +157,37 @@ class Resolver:
 
     def _read(self, asked: dns.name.Name, rdtype: str, response: dns.message.Message) -> Answer:
         try:
-            chain = response.resolve_chaining()  # type: ignore[attr-defined]  # the class that from_wire makes has it
+            return read_response(asked, rdtype, response, secure=bool(response.flags & dns.flags.AD))
         except (dns.exception.DNSException, ValueError) as error:
             raise self._failed(asked, rdtype, f"a malformed chain of aliases ({error})") from error
-        found = chain.answer if chain.answer is not None and response.rcode() == dns.rcode.NOERROR else None
-        if found is not None:
-            status = Status.FOUND
-        elif response.rcode() == dns.rcode.NXDOMAIN:
-            status = Status.NXDOMAIN
-        else:
-            status = Status.NODATA
-        name = name_text(asked)
-        targets = tuple(name_text(alias[0].target) for alias in chain.cnames)
-        return Answer(
-            name=name,
-            rdtype=rdtype,
-            status=status,
-            secure=bool(response.flags & dns.flags.AD),
-            ttl=chain.minimum_ttl if found is not None else _negative_ttl(response),
-            records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
-            canonical_name=targets[-1] if targets else name,
-            cname_chain=targets,
-            signer=_signer(response, found),
-        )
 
     def _failed(self, name: dns.name.Name, rdtype: str, cause: str) -> LookupFailed:
         return LookupFailed(f"The resolver {self.address} gave no answer to {name_text(name)} {rdtype}: {cause}")
+
+
+def read_response(asked: dns.name.Name, rdtype: str, response: dns.message.Message, *, secure: bool) -> Answer:
+    """Read a response with rcode NOERROR or NXDOMAIN. Raises DNSException, ValueError: a malformed chain of aliases."""
+    chain = response.resolve_chaining()  # type: ignore[attr-defined]  # the class that from_wire makes has it
+    found = chain.answer if chain.answer is not None and response.rcode() == dns.rcode.NOERROR else None
+    if found is not None:
+        status = Status.FOUND
+    elif response.rcode() == dns.rcode.NXDOMAIN:
+        status = Status.NXDOMAIN
+    else:
+        status = Status.NODATA
+    name = name_text(asked)
+    targets = tuple(name_text(alias[0].target) for alias in chain.cnames)
+    return Answer(
+        name=name,
+        rdtype=rdtype,
+        status=status,
+        secure=secure,
+        ttl=chain.minimum_ttl if found is not None else _negative_ttl(response),
+        records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
+        canonical_name=targets[-1] if targets else name,
+        cname_chain=targets,
+        signer=_signer(response, found),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -35,8 +35,11 @@ from ._workers import results_of
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ._libunbound import ValidatingStub
     from ._lookups import Lookup
     from ._resolver import Resolver
+
+    Source = Resolver | ValidatingStub
 
 __all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
 
@@ -84,7 +87,7 @@ class Report:
 
 
 def verify(
-    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings | None = None
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Source, settings: Settings | None = None
 ) -> Report:
     """Look at the SMTP port of every MX host of `domains`, and at `targets`. Raises ProbeImpossible."""
     settings = settings or Settings()
@@ -113,10 +116,10 @@ def _row(name: str, cause: Cause, **facts: object) -> EndpointReport:
 
 
 async def _verified(
-    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Source, settings: Settings
 ) -> Report:
     """The report, once it is known that the resolver's answers can be believed (RFC 7672 section 2.1.1)."""
-    if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
+    if not (settings.trust_resolver or resolver.believable):
         return _all_unknown(domains, targets, Cause.RESOLVER_REMOTE, resolver=resolver.address)
     # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
     for signatures in (False, True):
@@ -126,8 +129,8 @@ async def _verified(
                 if root.secure:
                     return await _Verification(lookup, settings).run(domains, targets)
         except LookupFailed as failed:  # of the root alone; later ones become rows
-            silent = Cause.RESOLVER_SILENT
-            return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
+            cause = Cause.ROOT_BOGUS if failed.bogus else Cause.RESOLVER_SILENT
+            return _all_unknown(domains, targets, cause, resolver=resolver.address, detail=failed)
     return _all_unknown(domains, targets, Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
 
 

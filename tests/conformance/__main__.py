@@ -13,54 +13,40 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import typing as t
 from pathlib import Path
 
-from conformance.cases import Case, read_cases
+from conformance.cases import read_cases
 from conformance.comparison import compared, read_exceptions
-from conformance.deployment import zone_updates
 from conformance.exim import exim
 from conformance.judges import exim_deliveries, openssl_verdicts, postfix_deliveries
 from conformance.peers import peer_verdicts
-from conformance.server import serve
-from conformance.stage import addresses_on_bridge, namespace_command, publish, python_environment, serving
-from lab import lifecycle, topology
+from conformance.raising import raised
+from conformance.stage import namespace_command, python_environment
+from lab import lifecycle
 from lab.files import write_whole
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conformance.cases import Case
+
 ROOT: t.Final = Path(__file__).resolve().parents[2]
 RESULT: t.Final = ROOT / "build" / "conformance.json"
 RESULT_OF_SOME: t.Final = ROOT / "build" / "matrix.json"
 OPTIONAL: t.Final = ("exim", "peers")
-FIRST: t.Final = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run everything, or what `arguments` leave of it; return the exit status."""
     without = _left_out(arguments)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that closes after TLS
     lab = lifecycle.open_lab(int(os.environ.get("LAB_ID", "0")))
-    lifecycle.up(lab, topology.chosen_hosts(["sender12"]))
     cases = read_cases()
-    senders = {name: lab.container(topology.host(name)) for name in ("sender", "sender12")}
-
-    def address(case: Case) -> str:
-        return f"10.53.{lab.number}.{FIRST + case.number}"
-
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        addresses_on_bridge(lab, [address(case) for case in cases]),
-        serving(lambda: serve(cases, address, Path(directory))),
-    ):
-        publish(lab, zone_updates(cases, address), list(senders))
+    with raised(lab, cases) as (senders, address):
         ours = _timed("ours", lambda: _ours(senders["sender"], cases))
         judged = {
             "postfix13": _timed("Postfix, Debian 13", lambda: postfix_deliveries(senders["sender"], cases)),

@@ -188,7 +188,8 @@ def test_nothing_is_believed_from_a_resolver_elsewhere() -> None:
     assert {row.verdict for row in report.endpoints} == {Verdict.UNKNOWN}
     assert report.endpoints[0].reason == (
         "the resolver 192.0.2.53 is not on this host, so its word that an answer is signed proves nothing. To mend: "
-        "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver)"
+        "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver), or let it validate by "
+        "itself (validation: libunbound)"
     )
     assert [row.port for row in report.endpoints] == [25, 465]
     assert report.domains[0].verdict is Verdict.UNKNOWN
