@@ -37,6 +37,10 @@ class DictionaryDns:
     asked: list[str] = field(default_factory=list)
     signatures: list[bool] = field(default_factory=list)
 
+    @property
+    def believable(self) -> bool:
+        return self.address == "127.0.0.1"
+
     @asynccontextmanager
     async def lookups(self, *, signatures: bool) -> AsyncIterator[Lookup]:
         self.signatures.append(signatures)

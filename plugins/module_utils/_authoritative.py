@@ -27,7 +27,8 @@ with importing():
     import dns.rdatatype
 
 from ._errors import InvalidInput, LookupFailed
-from ._exchange import exchange, question
+from ._exchange import exchange
+from ._question import question
 from ._resolver import Resolver, Status, absolute_name, name_text
 from ._tlsa import TlsaRecord
 

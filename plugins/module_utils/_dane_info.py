@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from ._dialogues import Starttls, starttls_of_port
 from ._endpoint_report import plain, timestamp
 from ._errors import InvalidInput, InvalidName
+from ._libunbound import ValidatingStub
 from ._names import to_ascii
 from ._resolver import Resolver
 from ._sigalgs import KeyAlgorithm
@@ -34,9 +35,8 @@ def run(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     targets = [*_host_targets(params["hosts"]), *_endpoint_targets(params["endpoints"])]
     if not domains and not targets:
         raise InvalidInput("domains, hosts and endpoints are all empty; name at least one to look at")
-    resolver = Resolver(_address("resolver", params["resolver"]), params["resolver_port"], params["timeout"])
     started = datetime.now(UTC)
-    report = verify(domains, targets, resolver, _settings(params))
+    report = verify(domains, targets, _source(params), _settings(params))
     rows = [row.to_mapping() for row in report.endpoints]
     return {
         "changed": False,
@@ -46,6 +46,13 @@ def run(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "domains": [plain(domain) for domain in report.domains],
         "endpoints": rows,
     }
+
+
+def _source(params: Mapping[str, t.Any]) -> Resolver | ValidatingStub:
+    address = _address("resolver", params["resolver"])
+    if params["validation"] == "libunbound":
+        return ValidatingStub(address, params["resolver_port"], params["trust_anchor"])
+    return Resolver(address, params["resolver_port"], params["timeout"])
 
 
 def _host_targets(hosts: list[dict[str, t.Any]]) -> Iterator[HostTarget]:

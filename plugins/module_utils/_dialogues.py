@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 import re
 import typing as t
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from ._errors import DaneError
 
@@ -210,7 +210,7 @@ async def _sieve(wire: Wire) -> None:
 async def _xmpp(wire: Wire, namespace: str, service: str) -> None:
     await wire.send(
         "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0' "
-        f"xmlns='{namespace}' to={quoteattr(service)}>".encode("ascii", "xmlcharrefreplace")
+        f"xmlns='{namespace}' to=\"{escape(service)}\">".encode("ascii", "xmlcharrefreplace")
     )
     features = bytearray()
     # Only the end is looked at in each turn: a peer that sends nothing but ">" must not cost quadratic time.

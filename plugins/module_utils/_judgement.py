@@ -94,6 +94,7 @@ def judge_handshake(
     place: Place, addresses: Addresses, tlsa: TlsaSet, shake: Handshake, now: datetime
 ) -> EndpointReport:
     """The row for what one handshake with one address showed. ``now`` has a time zone."""
+    texts = {record: record.to_text() for record in tlsa.records}
     row = EndpointReport(
         domain=place.domain,
         host=place.host,
@@ -102,7 +103,7 @@ def judge_handshake(
         starttls=place.starttls.value,
         key_algorithm=shake.key_name or (shake.asked_for.value if shake.asked_for else None),
         owner=tlsa.owner,
-        tlsa=tuple(record.to_text() for record in tlsa.records),
+        tlsa=tuple(texts.values()),
         tls_version=shake.tls_version or None,
     )
     facts = _Facts(place, addresses, tlsa, shake)
@@ -118,8 +119,8 @@ def judge_handshake(
     reports = tuple(certificate_report(certificate) for certificate in chain)
     return replace(
         row,
-        matched=result.matched.to_text() if result.matched else None,
-        covered_by=tuple(record.to_text() for record in tlsa.records if _stands_for(record, chain)),
+        matched=texts[result.matched] if result.matched else None,
+        covered_by=tuple(text for record, text in texts.items() if _stands_for(record, chain)),
         chain=reports,
         not_after=reports[0].not_after,
         breaches=_breaches(tlsa, chain),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 from contextlib import asynccontextmanager
+from secrets import randbits
 
 from ._deps import importing
 
@@ -24,17 +25,19 @@ with importing():
 
 from ._errors import LookupFailed
 from ._exchange import UDP_ATTEMPTS, exchange, read_datagram
+from ._question import repeats_question
 
 if t.TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from ._question import Question
     from ._resolver import Answer, Resolver
 
     Lookup = Callable[[str, str], Awaitable[Answer]]
 
-__all__ = ["lookups_of"]
+__all__ = ["AT_ONCE", "lookups_of"]
 
-_AT_ONCE: t.Final = 96
+AT_ONCE: t.Final = 96
 """Questions under way: enough to hide the time of recursion, few enough for the buffer of any resolver's socket."""
 
 
@@ -61,8 +64,8 @@ async def lookups_of(resolver: Resolver) -> AsyncIterator[Lookup]:
 class _Questions(asyncio.DatagramProtocol):
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = t.cast("asyncio.DatagramTransport", transport)
@@ -91,37 +94,45 @@ class _Questions(asyncio.DatagramProtocol):
             except StopIteration as done:
                 return t.cast("Answer", done.value)
 
-    async def _ask(self, query: dns.message.Message) -> dns.message.Message:
+    async def _ask(self, query: Question) -> dns.message.Message:
         resolver = self._resolver
         async with self._slots:
+            octets = query.octets()
             for _attempt in range(UDP_ATTEMPTS):
-                datagram = await self._datagram(query, resolver.timeout / UDP_ATTEMPTS)
+                datagram = await self._datagram(octets, resolver.timeout / UDP_ATTEMPTS)
                 if datagram is not None:
-                    return await self._read(datagram, query)
+                    return await self._read(datagram if repeats_question(datagram, octets) else b"", query)
         raise LookupFailed(f"No answer in time from the name server {resolver.address}")
 
-    async def _datagram(self, query: dns.message.Message, seconds: float) -> bytes | None:
-        """Send once and wait. The id may change: two questions under way must not share one."""
-        while query.id in self._waiting:
-            query.id = (query.id + 1) & 0xFFFF
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting[query.id] = answer
-        self._transport.sendto(query.to_wire())
+    async def _datagram(self, octets: bytes, seconds: float) -> bytes | None:
+        """Send once and wait; None if nothing came. Two questions under way must not share an id."""
+        number = randbits(16)
+        while number in self._waiting:
+            number = (number + 1) & 0xFFFF
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes | None] = loop.create_future()
+        self._waiting[number] = answer
+        clock = loop.call_later(seconds, _give_up, answer)  # at half the cost of asyncio.timeout
         try:
-            async with asyncio.timeout(seconds):
-                return await answer
-        except TimeoutError:
-            return None
+            self._transport.sendto(number.to_bytes(2, "big") + octets)
+            return await answer
         finally:
-            del self._waiting[query.id]
+            clock.cancel()
+            del self._waiting[number]
 
-    async def _read(self, datagram: bytes, query: dns.message.Message) -> dns.message.Message:
+    async def _read(self, datagram: bytes, query: Question) -> dns.message.Message:
         resolver = self._resolver
         try:
-            answer = read_datagram(datagram, query)
+            answer = read_datagram(datagram)
         except (dns.exception.DNSException, ValueError) as error:
             msg = f"Malformed answer from the name server {resolver.address}: {type(error).__name__}: {error}"
             raise LookupFailed(msg) from error
         if answer is not None:
             return answer
-        return await asyncio.to_thread(exchange, query, resolver.address, resolver.port, resolver.timeout, tcp=True)
+        message = query.message()
+        return await asyncio.to_thread(exchange, message, resolver.address, resolver.port, resolver.timeout, tcp=True)
+
+
+def _give_up(answer: asyncio.Future[bytes | None]) -> None:
+    if not answer.done():
+        answer.set_result(None)

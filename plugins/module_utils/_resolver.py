@@ -12,6 +12,7 @@ There is an RRset, there is provably none, or nobody knows: only the first two a
 from __future__ import annotations
 
 import enum
+import ipaddress
 import typing as t
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,8 +30,9 @@ with importing():
     import dns.rdatatype
 
 from ._errors import InvalidName, LookupFailed
-from ._exchange import exchange, question
+from ._exchange import exchange
 from ._lookups import lookups_of
+from ._question import Question
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,7 +44,7 @@ if t.TYPE_CHECKING:
 
     Given = dns.message.Message | LookupFailed
 
-__all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text"]
+__all__ = ["Answer", "Resolver", "Status", "absolute_name", "name_text", "read_response"]
 
 
 class Status(enum.Enum):
@@ -89,6 +91,11 @@ class Resolver:
     timeout: float = 5.0
     signatures: bool = True
 
+    @property
+    def believable(self) -> bool:
+        """Whether nobody can change its word on the way here."""
+        return ipaddress.ip_address(self.address).is_loopback
+
     def lookup(self, name: str, rdtype: str) -> Answer:
         """Ask for `name` and `rdtype`, by UDP and where needed TCP.
 
@@ -100,7 +107,7 @@ class Resolver:
         while True:
             given: dns.message.Message | LookupFailed
             try:
-                given = exchange(query, self.address, self.port, self.timeout)
+                given = exchange(query.message(), self.address, self.port, self.timeout)
             except LookupFailed as error:
                 given = error
             try:
@@ -112,7 +119,7 @@ class Resolver:
         """Give `lookup` in its asynchronous form, for many questions at once in the running event loop."""
         return lookups_of(replace(self, signatures=signatures))
 
-    def steps(self, name: str, rdtype: str) -> Generator[dns.message.Message, Given, Answer]:
+    def steps(self, name: str, rdtype: str) -> Generator[Question, Given, Answer]:
         """The look-up without its transport: yields each question, is sent its answer or failure, ends with Answer.
 
         Raises what :meth:`lookup` raises.
@@ -142,41 +149,45 @@ class Resolver:
 
     def _ask(
         self, name: dns.name.Name, rdtype: str, *, checking_disabled: bool = False
-    ) -> Generator[dns.message.Message, Given, dns.message.Message]:
-        given = yield question(
-            name, rdtype, recursion=True, checking_disabled=checking_disabled, signatures=self.signatures
-        )
+    ) -> Generator[Question, Given, dns.message.Message]:
+        given = yield Question(name, rdtype, checking_disabled, self.signatures)
         if isinstance(given, LookupFailed):
             raise self._failed(name, rdtype, str(given)) from given
         return given
 
     def _read(self, asked: dns.name.Name, rdtype: str, response: dns.message.Message) -> Answer:
         try:
-            chain = response.resolve_chaining()  # type: ignore[attr-defined]  # the class that from_wire makes has it
+            return read_response(asked, rdtype, response, secure=bool(response.flags & dns.flags.AD))
         except (dns.exception.DNSException, ValueError) as error:
             raise self._failed(asked, rdtype, f"a malformed chain of aliases ({error})") from error
-        found = chain.answer if chain.answer is not None and response.rcode() == dns.rcode.NOERROR else None
-        if found is not None:
-            status = Status.FOUND
-        elif response.rcode() == dns.rcode.NXDOMAIN:
-            status = Status.NXDOMAIN
-        else:
-            status = Status.NODATA
-        targets = tuple(name_text(alias[0].target) for alias in chain.cnames)
-        return Answer(
-            name=name_text(asked),
-            rdtype=rdtype,
-            status=status,
-            secure=bool(response.flags & dns.flags.AD),
-            ttl=chain.minimum_ttl if found is not None else _negative_ttl(response),
-            records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
-            canonical_name=targets[-1] if targets else name_text(asked),
-            cname_chain=targets,
-            signer=_signer(response, found),
-        )
 
     def _failed(self, name: dns.name.Name, rdtype: str, cause: str) -> LookupFailed:
         return LookupFailed(f"The resolver {self.address} gave no answer to {name_text(name)} {rdtype}: {cause}")
+
+
+def read_response(asked: dns.name.Name, rdtype: str, response: dns.message.Message, *, secure: bool) -> Answer:
+    """Read a response with rcode NOERROR or NXDOMAIN. Raises DNSException, ValueError: a malformed chain of aliases."""
+    chain = response.resolve_chaining()  # type: ignore[attr-defined]  # the class that from_wire makes has it
+    found = chain.answer if chain.answer is not None and response.rcode() == dns.rcode.NOERROR else None
+    if found is not None:
+        status = Status.FOUND
+    elif response.rcode() == dns.rcode.NXDOMAIN:
+        status = Status.NXDOMAIN
+    else:
+        status = Status.NODATA
+    name = name_text(asked)
+    targets = tuple(name_text(alias[0].target) for alias in chain.cnames)
+    return Answer(
+        name=name,
+        rdtype=rdtype,
+        status=status,
+        secure=secure,
+        ttl=chain.minimum_ttl if found is not None else _negative_ttl(response),
+        records=tuple(sorted(rdata.to_text() for rdata in found)) if found is not None else (),
+        canonical_name=targets[-1] if targets else name,
+        cname_chain=targets,
+        signer=_signer(response, found),
+    )
 
 
 @lru_cache(maxsize=4096)

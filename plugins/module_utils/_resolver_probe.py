@@ -28,7 +28,8 @@ with importing():
     import dns.rdatatype
 
 from ._errors import InvalidName, LookupFailed
-from ._exchange import exchange, question
+from ._exchange import exchange
+from ._question import question
 from ._resolver_evidence import Reply, Signature
 
 if t.TYPE_CHECKING:

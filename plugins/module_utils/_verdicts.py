@@ -167,7 +167,10 @@ class Cause(enum.Enum):
     RESOLVER_REMOTE = (
         Verdict.UNKNOWN,
         "the resolver {resolver} is not on this host, so its word that an answer is signed proves nothing",
-        "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver)",
+        (
+            "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver), or let it "
+            "validate by itself (validation: libunbound)"
+        ),
     )
     RESOLVER_NOT_VALIDATING = (
         Verdict.UNKNOWN,
@@ -178,6 +181,14 @@ class Cause(enum.Enum):
         Verdict.UNKNOWN,
         "the resolver {resolver} does not answer: {detail}",
         "start it, or install one (role unbound_resolver)",
+    )
+    ROOT_BOGUS = (
+        Verdict.UNKNOWN,
+        "the signed root zone does not validate, so nothing does: {detail}",
+        (
+            "set this host's clock, bring its trust anchor up to date (package dns-root-data), or name a resolver that "
+            "passes signatures on"
+        ),
     )
     NO_ROUTE = (
         Verdict.UNKNOWN,

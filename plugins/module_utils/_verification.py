@@ -13,6 +13,7 @@ it. Nothing of a handshake is kept but its rows, so memory grows by rows alone.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import typing as t
 from dataclasses import dataclass, field
@@ -23,17 +24,22 @@ from ._dialogues import Starttls
 from ._endpoint_report import EndpointReport
 from ._errors import LookupFailed
 from ._judgement import Place, judge_failure, judge_handshake, judge_unroutable, settled
+from ._lookups import AT_ONCE
 from ._sigalgs import KeyAlgorithm
 from ._starttls import Endpoint, Limits, Outcome, Prober
 from ._tlsa_wire import accept_any_digest_length
 from ._verdicts import Cause, Verdict, worst
 from ._walk import Addresses, MailRoute, TlsaSet, addresses_of_host, mail_route, tlsa_of_host
+from ._workers import results_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ._libunbound import ValidatingStub
     from ._lookups import Lookup
     from ._resolver import Resolver
+
+    Source = Resolver | ValidatingStub
 
 __all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
 
@@ -69,7 +75,7 @@ class DomainReport:
     advice: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio.run makes a text of what its task returns, twice
 class Report:
     endpoints: tuple[EndpointReport, ...]
     domains: tuple[DomainReport, ...]
@@ -81,7 +87,7 @@ class Report:
 
 
 def verify(
-    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings | None = None
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Source, settings: Settings | None = None
 ) -> Report:
     """Look at the SMTP port of every MX host of `domains`, and at `targets`. Raises ProbeImpossible."""
     settings = settings or Settings()
@@ -110,10 +116,10 @@ def _row(name: str, cause: Cause, **facts: object) -> EndpointReport:
 
 
 async def _verified(
-    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Resolver, settings: Settings
+    domains: Sequence[str], targets: Sequence[HostTarget], resolver: Source, settings: Settings
 ) -> Report:
     """The report, once it is known that the resolver's answers can be believed (RFC 7672 section 2.1.1)."""
-    if not (settings.trust_resolver or ipaddress.ip_address(resolver.address).is_loopback):
+    if not (settings.trust_resolver or resolver.believable):
         return _all_unknown(domains, targets, Cause.RESOLVER_REMOTE, resolver=resolver.address)
     # Signatures are of no use here and dear to read. Some resolvers say AD only to those who ask for them.
     for signatures in (False, True):
@@ -123,8 +129,8 @@ async def _verified(
                 if root.secure:
                     return await _Verification(lookup, settings).run(domains, targets)
         except LookupFailed as failed:  # of the root alone; later ones become rows
-            silent = Cause.RESOLVER_SILENT
-            return _all_unknown(domains, targets, silent, resolver=resolver.address, detail=failed)
+            cause = Cause.ROOT_BOGUS if failed.bogus else Cause.RESOLVER_SILENT
+            return _all_unknown(domains, targets, cause, resolver=resolver.address, detail=failed)
     return _all_unknown(domains, targets, Cause.RESOLVER_NOT_VALIDATING, resolver=resolver.address)
 
 
@@ -139,63 +145,61 @@ def _all_unknown(domains: Sequence[str], targets: Sequence[HostTarget], cause: C
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A place with what the DNS said of it, ready to be looked at."""
+    """What the DNS says of a host, and of its TLSA records by port."""
 
-    place: Place
     addresses: Addresses
-    tlsa: TlsaSet
+    tlsa: t.Mapping[int, TlsaSet]
 
 
 class _Verification:
     def __init__(self, lookup: Lookup, settings: Settings) -> None:
         self._lookup = lookup
         self._settings = settings
-        self._hosts: dict[str, asyncio.Future[Addresses]] = {}
-        self._tlsa: dict[tuple[str, int], asyncio.Future[TlsaSet]] = {}
 
     async def run(self, domains: Sequence[str], targets: Sequence[HostTarget]) -> Report:
         """Return the rows in the order of the question: domains first, MX hosts by preference, then targets."""
-        routes = await asyncio.gather(*(mail_route(name, self._lookup) for name in domains))
+        routes = await results_of(AT_ONCE, lambda name: mail_route(name, self._lookup), domains)
         places = _places(routes, targets)
-        found = await asyncio.gather(*(self._found(place) for place, _wanted in places))
-        prober = Prober(self._settings.limits, self._settings.client_name)
-        rows: dict[int, list[EndpointReport]] = {}
-        jobs: dict[Endpoint, list[tuple[int, _Found]]] = {}
-        for number, (item, (_place, wanted)) in enumerate(zip(found, places, strict=True)):
-            rows[number] = list(judge_failure(item.place, item.addresses, item.tlsa))
-            if item.tlsa.failure is None:
-                for address in item.addresses.addresses:
+        ports: dict[str, dict[int, None]] = {}
+        for place, _wanted in places:
+            ports.setdefault(place.host, {})[place.port] = None
+        found = dict(zip(ports, await results_of(AT_ONCE, lambda item: self._found(*item), ports.items()), strict=True))
+        rows: list[list[EndpointReport]] = []
+        jobs: dict[Endpoint, list[tuple[int, Place]]] = {}
+        for number, (place, wanted) in enumerate(places):
+            addresses, tlsa = found[place.host].addresses, found[place.host].tlsa[place.port]
+            rows.append(list(judge_failure(place, addresses, tlsa)))
+            if tlsa.failure is None:
+                for address in addresses.addresses:
                     if wanted in (None, address):
-                        place = item.place
-                        endpoint = Endpoint(address, place.port, place.starttls, item.tlsa.base)
-                        jobs.setdefault(endpoint, []).append((number, item))
-        await _in_turn(self._settings.limits.connections, (self._look(prober, *job, rows) for job in jobs.items()))
-        return _report(routes, [row for number in sorted(rows) for row in _ordered(rows[number])])
+                        endpoint = Endpoint(address, place.port, place.starttls, tlsa.base)
+                        jobs.setdefault(endpoint, []).append((number, place))
+        prober = Prober(self._settings.limits, self._settings.client_name)
+        look = functools.partial(self._look, prober, found, rows)
+        await results_of(self._settings.limits.connections, lambda job: look(*job), jobs.items())
+        return _report(routes, [row for some in rows for row in _ordered(some)])
 
-    async def _found(self, place: Place) -> _Found:
-        """What the DNS says of a place; each name is asked for once."""
-        if place.host not in self._hosts:
-            self._hosts[place.host] = asyncio.ensure_future(addresses_of_host(place.host, self._lookup))
-        addresses = await self._hosts[place.host]
-        key = (place.host, place.port)
-        if key not in self._tlsa:
-            self._tlsa[key] = asyncio.ensure_future(tlsa_of_host(addresses, place.port, self._lookup))
-        return _Found(place, addresses, await self._tlsa[key])
+    async def _found(self, host: str, ports: Iterable[int]) -> _Found:
+        addresses = await addresses_of_host(host, self._lookup)
+        sets = await asyncio.gather(*(tlsa_of_host(addresses, port, self._lookup) for port in ports))
+        return _Found(addresses, dict(zip(ports, sets, strict=True)))
 
     async def _look(
         self,
         prober: Prober,
+        found: t.Mapping[str, _Found],
+        rows: Sequence[list[EndpointReport]],
         endpoint: Endpoint,
-        askers: Sequence[tuple[int, _Found]],
-        rows: dict[int, list[EndpointReport]],
+        askers: Sequence[tuple[int, Place]],
     ) -> None:
         shakes = await prober.inspect(endpoint, self._settings.algorithms)
         now = datetime.now(UTC)
         for shake in shakes:
             if shake.asked_for and shake.outcome is Outcome.TLS_FAILED:
                 continue  # the server has no key of that kind
-            for number, item in askers:
-                rows[number].append(judge_handshake(item.place, item.addresses, item.tlsa, shake, now))
+            for number, place in askers:
+                known = found[place.host]
+                rows[number].append(judge_handshake(place, known.addresses, known.tlsa[place.port], shake, now))
 
 
 def _places(routes: Sequence[MailRoute], targets: Sequence[HostTarget]) -> list[tuple[Place, str | None]]:
@@ -212,22 +216,6 @@ def _places(routes: Sequence[MailRoute], targets: Sequence[HostTarget]) -> list[
     return places
 
 
-async def _in_turn(workers: int, jobs: Iterable[t.Coroutine[t.Any, t.Any, None]]) -> None:
-    """Run `jobs`, never more than `workers` at once; tens of thousands of waiting tasks would cost memory."""
-    source = iter(jobs)
-
-    async def work() -> None:
-        for job in source:
-            await job
-
-    tasks = [asyncio.create_task(work()) for _unused in range(workers)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
 def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:
     return sorted(rows, key=lambda row: (":" in (row.address or ""), row.address or "", row.key_algorithm or ""))
 
@@ -235,9 +223,12 @@ def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:
 def _report(routes: Sequence[MailRoute], rows: list[EndpointReport]) -> Report:
     unroutable = [row for route in routes if (row := judge_unroutable(route, 25, Starttls.SMTP))]
     rows = [*unroutable, *compared(rows)]
+    of_domain: dict[str | None, list[Verdict]] = {}
+    for row in rows:
+        of_domain.setdefault(row.domain, []).append(row.verdict)
     domains = []
     for route in routes:
-        verdicts = [row.verdict for row in rows if row.domain == route.domain]
+        verdicts = of_domain.get(route.domain, [])
         hosts = tuple(host.name for host in route.hosts)
         domains.append(DomainReport(route.domain, worst(verdicts), route.secure, hosts, route.oddities))
     return Report(tuple(rows), tuple(domains))

@@ -16,8 +16,8 @@ description:
   - Every IPv4 and IPv6 address of every host is connected to, and each key algorithm that the server has is asked for
     by itself, so that an ECDSA chain that nobody thought of is found.
   - No mail is sent. A session ends politely after the handshake.
-  - A DNS answer counts as signed only if a validating resolver on this host says so. Where there is none, the verdict
-    is V(unknown).
+  - A DNS answer counts as signed only if a validating resolver on this host says so, or if libunbound has verified its
+    signatures itself (O(validation)). Otherwise the verdict is V(unknown).
 extends_documentation_fragment:
   - mailsec.dane._attributes
   - mailsec.dane._attributes.info
@@ -81,6 +81,19 @@ options:
     elements: str
     choices: [rsa, ecdsa, eddsa]
     default: [rsa, ecdsa]
+  validation:
+    description:
+      - V(resolver) goes by the word of O(resolver), which counts only if it is on this host.
+      - V(libunbound) believes nobody. O(resolver) may be anywhere, and the signatures in its answers are verified here.
+        It needs the Debian packages C(python3-unbound) and C(dns-root-data), and a resolver that passes signatures on.
+    type: str
+    choices: [resolver, libunbound]
+    default: resolver
+  trust_anchor:
+    description:
+      - File with the trust anchor of the root zone for O(validation=libunbound), as DS or DNSKEY records.
+    type: path
+    default: /usr/share/dns/root.key
   trust_resolver:
     description:
       - Believe the resolver although it is not on this host. Only where nobody can change what comes from it, such as
@@ -130,6 +143,13 @@ EXAMPLES = r"""
         port: 2525
         starttls: smtp
         address: 192.0.2.2
+
+- name: Look from a machine that has no validating resolver of its own
+  mailsec.dane.dane_info:
+    domains: [example.org]
+    validation: libunbound
+    resolver: 192.0.2.53
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -365,6 +385,8 @@ def main() -> None:
                 "default": ["rsa", "ecdsa"],
                 "no_log": False,
             },
+            "validation": {"type": "str", "choices": ["resolver", "libunbound"], "default": "resolver"},
+            "trust_anchor": {"type": "path", "default": "/usr/share/dns/root.key"},
             "trust_resolver": {"type": "bool", "default": False},
             "connect_timeout": {"type": "float", "default": 10.0},
             "step_timeout": {"type": "float", "default": 15.0},

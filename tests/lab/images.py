@@ -43,6 +43,7 @@ _MASKED = "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_
 MANAGED_PACKAGES = (
     "unbound dns-root-data postfix openssl python3-dnspython python3-cryptography",
     "postfix-lmdb nftables",
+    "python3-unbound",
 )
 """What roles and tests install on the managed hosts; downloaded line by line, so that an extra drags nothing along."""
 

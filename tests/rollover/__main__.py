@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 RESULT: t.Final = ROOT / "build" / "rollover.json"
 QUICK_RESULT: t.Final = ROOT / "build" / "rollover-quick.json"
 QUICK_ALLOWANCE_SECONDS: t.Final = 120.0
-"""The quick run is a part of `make test`, which keeps the machine busy; how long rollovers take, the whole run judges."""
+"""The quick run is in `make test`, which keeps the machine busy; how long rollovers take is judged by the whole run."""
 
 
 def main(arguments: list[str] | None = None) -> int:

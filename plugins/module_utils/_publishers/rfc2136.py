@@ -20,6 +20,7 @@ with importing():
     import dns.name
     import dns.rcode
 
+from .._dns_stream import Stream
 from .._errors import (
     InvalidInput,
     LookupFailed,
@@ -28,10 +29,12 @@ from .._errors import (
     PublisherRefused,
     PublisherUnavailable,
 )
-from .._exchange import Stream, TransactionRejected, addresses_of, exchange, question
+from .._exchange import addresses_of, exchange
 from .._publication import Change, Published
+from .._question import question
 from .._resolver import absolute_name, name_text
 from .._tlsa import TlsaRecord
+from .._transaction import TransactionRejected
 from .base import Publisher
 from .tsig import tsig_key
 from .update_messages import update_messages

@@ -85,7 +85,7 @@ def test_xmpp_names_the_service_and_the_namespace(kind: Starttls, namespace: byt
 
 def test_xmpp_escapes_a_name_that_would_be_markup() -> None:
     opening, _unused = talk(Starttls.XMPP_CLIENT, XMPP_FEATURES + b"<proceed/>", service="a'><b x=\"\u00e4")
-    assert opening.endswith((b"to='a&#x27;&gt;&lt;b x=\"&#228;'>", b'to="a\'&gt;&lt;b x=&quot;&#228;">'))
+    assert opening.endswith(b' to="a&#x27;&gt;&lt;b x=&quot;&#228;">')
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ import typing as t
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils import _lookups
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import LookupFailed
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 
@@ -85,14 +87,7 @@ def test_a_lost_datagram_is_sent_again() -> None:
 
 
 def test_questions_with_one_id_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = dns.message.make_query
-
-    def with_one_id(name: dns.name.Name, rdtype: str, **options: t.Any) -> Message:  # noqa: ANN401  # passed on
-        query = make(name, rdtype, **options)
-        query.id = 0xFFFF
-        return query
-
-    monkeypatch.setattr(dns.message, "make_query", with_one_id)
+    monkeypatch.setattr(_lookups, "randbits", lambda _bits: 0xFFFF)
     answers, server = ask(found, ["a.example", "bb.example", "ccc.example"])
     assert [t.cast("Answer", answer).records for answer in answers] == [
         ("192.0.2.10",),
@@ -106,12 +101,26 @@ def test_what_is_cut_off_or_answers_another_question_is_asked_by_tcp() -> None:
     def truncated(query: Message, transport: str) -> Reply:
         return found(query) if transport == "tcp" else reply(query, flags="QR RD RA TC")
 
-    def forged(query: Message, transport: str) -> Reply:
+    def of_another_name(query: Message, transport: str) -> Reply:
         other = dns.message.make_query("evil.example", "A")
         other.id = query.id
         return found(query if transport == "tcp" else other)
 
-    for respond in (truncated, forged):
+    def of_another_type(query: Message, transport: str) -> Reply:
+        other = dns.message.make_query("a.example", "AAAA")
+        other.id = query.id
+        return found(query if transport == "tcp" else other)
+
+    def no_answer(query: Message, transport: str) -> Reply:
+        return found(query) if transport == "tcp" else query
+
+    def of_another_kind(query: Message, transport: str) -> Reply:
+        answer = found(query)
+        if transport == "udp":
+            t.cast("Message", answer).set_opcode(dns.opcode.NOTIFY)
+        return answer
+
+    for respond in (truncated, of_another_name, of_another_type, no_answer, of_another_kind):
         (answer,), server = ask(respond)
         assert t.cast("Answer", answer).name == "a.example"
         assert len(server.seen) == 2

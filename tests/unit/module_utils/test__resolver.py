@@ -161,3 +161,10 @@ def test_names_that_are_none(bad: str) -> None:
 def test_the_root_has_a_name() -> None:
     assert name_text(absolute_name(".")) == "."
     assert name_text(absolute_name("Example.ORG")) == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("address", "believable"), [("127.0.0.1", True), ("127.0.0.53", True), ("::1", True), ("192.0.2.53", False)]
+)
+def test_only_a_resolver_on_loopback_is_believed(address: str, believable: bool) -> None:
+    assert Resolver(address).believable is believable

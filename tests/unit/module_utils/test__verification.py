@@ -15,6 +15,7 @@ import dns.rdata
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _verification as verification
 from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
+from ansible_collections.mailsec.dane.plugins.module_utils._endpoint_report import EndpointReport
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import ProbeImpossible
 from ansible_collections.mailsec.dane.plugins.module_utils._starttls import Endpoint, Handshake, Limits, Prober
 from ansible_collections.mailsec.dane.plugins.module_utils._verdicts import Verdict
@@ -84,6 +85,12 @@ def test_all_is_well(both_keys: int) -> None:
     assert len(report.endpoints) == 2
     owner = f"_{both_keys}._tcp.mx.example"
     assert dns.asked == [". NS", "mx.example A", "mx.example AAAA", f"{owner} TLSA", "_tcp.mx.example A"]
+
+
+def test_asyncio_makes_no_long_text_of_a_report(both_keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EndpointReport, "__repr__", lambda _row: pytest.fail("a row was made into a text"))
+    dns = DictionaryDns({"mx.example A": ["127.0.0.1"]})
+    assert look(dns, targets=[HostTarget("mx.example", both_keys, Starttls.SMTP)]).endpoints
 
 
 def test_one_address_of_a_host_can_be_asked_for(both_keys: int) -> None:
@@ -181,7 +188,8 @@ def test_nothing_is_believed_from_a_resolver_elsewhere() -> None:
     assert {row.verdict for row in report.endpoints} == {Verdict.UNKNOWN}
     assert report.endpoints[0].reason == (
         "the resolver 192.0.2.53 is not on this host, so its word that an answer is signed proves nothing. To mend: "
-        "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver)"
+        "run the check where a validating resolver listens on 127.0.0.1 (role unbound_resolver), or let it validate by "
+        "itself (validation: libunbound)"
     )
     assert [row.port for row in report.endpoints] == [25, 465]
     assert report.domains[0].verdict is Verdict.UNKNOWN

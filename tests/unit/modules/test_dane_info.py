@@ -16,6 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mailsec.dane.plugins.module_utils import _dane_info
 from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls
 from ansible_collections.mailsec.dane.plugins.module_utils._endpoint_report import CertificateReport, EndpointReport
+from ansible_collections.mailsec.dane.plugins.module_utils._libunbound import TRUST_ANCHOR, ValidatingStub
 from ansible_collections.mailsec.dane.plugins.module_utils._sigalgs import KeyAlgorithm
 from ansible_collections.mailsec.dane.plugins.module_utils._verdicts import Verdict
 from ansible_collections.mailsec.dane.plugins.module_utils._verification import (
@@ -91,6 +92,12 @@ def test_everything_that_can_be_named_is_looked_at(capsys: pytest.CaptureFixture
     assert (settings.client_name, settings.trust_resolver) == ("probe.example", False)
     assert (found["changed"], found["verified"]) == (False, False)
     assert found["summary"] == {**{verdict.value: 0 for verdict in Verdict}, "mismatch": 1}
+
+
+def test_libunbound_is_asked_for_by_name(capsys: pytest.CaptureFixture[str], asked: list[t.Any]) -> None:
+    run(capsys, {"domains": ["d.example"], "validation": "libunbound", "resolver": "192.0.2.53", "resolver_port": 54})
+    assert asked[2] == ValidatingStub("192.0.2.53", 54, TRUST_ANCHOR)
+    assert yaml.safe_load(dane_info.DOCUMENTATION)["options"]["trust_anchor"]["default"] == TRUST_ANCHOR
 
 
 def test_the_result_is_as_documented(capsys: pytest.CaptureFixture[str], asked: list[t.Any]) -> None:
