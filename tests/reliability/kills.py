@@ -214,6 +214,8 @@ def _interrupt_after(host: HostAgent, log: Log, part: float, victim: Victim | No
     host.command(*host.make_keys())
     host.pause()
     host.host.run(
+        # The step of the rollover before may just be ending.
+        f"timeout 50 sh -c 'while systemctl --quiet is-active {_UNIT}; do sleep 0.5; done' || systemctl stop {_UNIT}\n"
         f"systemctl reset-failed {_UNIT} 2>/dev/null || true\n"
         f"systemd-run --quiet --collect --unit={_UNIT} {agent.COMMAND} --host {host.host.host.fqdn} step --patience 120"
     )
