@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ._rollover_ledger import hold
-from ._rollover_words import moment
+from ._rollover_words import moment, shown
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +56,12 @@ def alarms(
             + ("the policy then relaxes the rule" if policy.relax_on_expiry else "the policy is to wait")
         )
     for one in views:
+        if left := one.left():
+            yield (
+                f"{', '.join(map(shown, sorted(left)))} at the end of the alias {one.owner} is not needed by this host "
+                "any more, and stays, as another host name that leads there may need it. Where none does, remove it, or "
+                "set tlsa_rollover_alias_exclusive"
+            )
         for chain in one.seen_chains:
             if bad := one.mismatch(chain):
                 yield f"{bad}: mail to it may be deferred"

@@ -60,6 +60,7 @@ class RolloverConfig:
     max_gap: int = 3600
     retire_after: int = 0
     exclusive: bool = True
+    alias_exclusive: bool = False
     extra_records: tuple[str, ...] = ()
     relax_on_expiry: bool = False
     next_keys: str = "self-signed"
@@ -112,6 +113,7 @@ class RolloverConfig:
             unknown_ttl=self.unknown_ttl,
             max_gap=self.max_gap,
             exclusive=self.exclusive and not shared,
+            aliased=shared and not self.alias_exclusive,
             extra=frozenset(TlsaRecord.parse(record) for record in self.extra_records),
             compromised=compromised,
             relax_on_expiry=self.relax_on_expiry,

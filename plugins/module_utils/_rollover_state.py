@@ -175,10 +175,12 @@ class Policy:
     ledger began may have. A ledger not updated for longer than ``max_gap`` proves nothing; it is also how long a
     transfer between name servers may be under way. ``exclusive`` False: other machines stand behind the same name, and
     only records that are or were ours are removed. ``extra`` is always published. ``compromised``: the 3 1 1 of keys
-    that somebody else may have. While one of them is deployed, the staged chain, or else the next key, is deployed as
-    soon as *any* usable record matches it, and its record is the first to be retired; none of them is ever deployed
-    again. (An emergency names the keys, so that it ends by itself when they are gone.) ``retire_after`` is the rollback
-    window: for so long after a deployment the former records stay.
+    that somebody else may have. ``aliased``: the records are reached by an alias, and another host name that leads
+    there may serve a key of ours, unseen from here; so nothing is removed but what is compromised. While one of them is
+    deployed, the staged chain, or else the next key, is deployed as soon as *any* usable record matches it, and its
+    record is the first to be retired; none of them is ever deployed again. (An emergency names the keys, so that it
+    ends by itself when they are gone.) ``retire_after`` is the rollback window: for so long after a deployment the
+    former records stay.
     """
 
     owners: tuple[str, ...]
@@ -190,6 +192,7 @@ class Policy:
     unknown_ttl: int = 86400
     max_gap: int = 3600
     exclusive: bool = True
+    aliased: bool = False
     extra: frozenset[TlsaRecord] = frozenset()
     compromised: frozenset[TlsaRecord] = frozenset()
     relax_on_expiry: bool = False

@@ -177,6 +177,14 @@ class OwnerView:
 
     def surplus(self) -> frozenset[TlsaRecord]:
         """What is published, is not wanted, and is ours to remove."""
+        surplus = self._unwanted()
+        return surplus & self.policy.compromised if self.policy.aliased else surplus
+
+    def left(self) -> frozenset[TlsaRecord]:
+        """What was ours and is not wanted, and stays nevertheless, as others may rely on it."""
+        return self._unwanted() - self.surplus()
+
+    def _unwanted(self) -> frozenset[TlsaRecord]:
         surplus = self.published - self.wanted
         return surplus if self.policy.exclusive else surplus & self._ours()
 

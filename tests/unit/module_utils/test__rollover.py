@@ -213,6 +213,20 @@ def test_without_an_rrset_nothing_is_waited_for() -> None:
     assert step(answer(), staged=B).kind is Kind.DEPLOY
 
 
+def test_at_the_end_of_an_alias_former_records_stay_and_that_is_told() -> None:
+    decision = step(answer("a", "b"), rules={"exclusive": False, "aliased": True}, former=rrset("b"))
+    assert decision.kind is Kind.DONE
+    assert "3 1 1 62626262.. at the end of the alias" in decision.alarms[0]
+    assert step(answer("a", "b"), rules={"exclusive": False}, former=rrset("b")).kind is Kind.RETIRE
+
+
+def test_at_the_end_of_an_alias_a_compromised_record_goes() -> None:
+    rules = {"exclusive": False, "aliased": True, "compromised": rrset("b")}
+    decision = step(answer("a", "b", "c"), rules=rules, former=rrset("b", "c"))
+    assert decision.kind is Kind.RETIRE
+    assert after(decision) == rrset("a", "c")
+
+
 def test_ending_removes_all_at_once_and_keeps_the_key_as_long_as_it_is_held() -> None:
     rules = {"scheme": Scheme.NONE}
     decision = step(answer("a", "z"), rules=rules)

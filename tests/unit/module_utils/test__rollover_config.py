@@ -33,6 +33,13 @@ def test_a_small_configuration_has_sound_defaults(tmp_path: Path) -> None:
     assert (policy.multiplier, policy.sender_cache, policy.scheme) == (2.0, 101, "current+next")
     assert policy.exclusive
     assert not config.policy(shared=True).exclusive
+    assert config.policy(shared=True).aliased
+    assert not config.policy().aliased
+
+
+def test_an_alias_that_is_this_hosts_alone_is_said_to_be(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path / HOST / "rollover.json", alias_exclusive=True))
+    assert not config.policy(shared=True).aliased
 
 
 def test_a_provider_with_its_secret_is_not_in_a_representation(tmp_path: Path) -> None:
