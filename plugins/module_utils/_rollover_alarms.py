@@ -59,8 +59,8 @@ def alarms(
         if left := one.left():
             yield (
                 f"{', '.join(map(shown, sorted(left)))} at the end of the alias {one.owner} is not needed by this host "
-                "any more, and stays, as another host name that leads there may need it. Where none does, remove it, or "
-                "set tlsa_rollover_alias_exclusive"
+                "any more, and stays, as another host name that leads there may need it. Where none does, remove it, "
+                "or set tlsa_rollover_alias_exclusive"
             )
         for chain in one.seen_chains:
             if bad := one.mismatch(chain):
