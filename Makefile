@@ -144,8 +144,8 @@ static: lint unit model sanity build
 
 # Three parts run side by side, each with a lab of its own. Of the scenarios only bare, which fetches every package, is left
 # to `make molecule`.
-FIRST_LAB := site publication_faults preflight mail_aliases mail_certificate postfix_dane verify acme_clients
-SECOND_LAB := resolver resolver_managers tlsa_rollover
+FIRST_LAB := site publication_faults preflight mail_aliases mail_certificate postfix_dane
+SECOND_LAB := resolver resolver_managers tlsa_rollover verify acme_clients
 
 .PHONY: first-lab
 first-lab: demo
