@@ -172,8 +172,21 @@ def config_from(options: object) -> RolloverConfig:
     }
     values["starttls"] = {int(port): kind for port, kind in (values.get("starttls") or {}).items()}
     config = RolloverConfig(**values)
+    _check_types(config)
     _check(config)
     return config
+
+
+def _check_types(config: RolloverConfig) -> None:
+    """To Python the text "false" is true, and would have records removed that others need."""
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if one.type == "bool" and not isinstance(value, bool):
+            msg = f"{one.name} must be true or false, not {value!r}"
+            raise InvalidInput(msg)
+        if one.type in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            msg = f"{one.name} must be a number, not {value!r}"
+            raise InvalidInput(msg)
 
 
 def _check(config: RolloverConfig) -> None:
