@@ -98,22 +98,26 @@ def begin(
 ) -> str:
     """Begin a rollover to the next key, or to a new one where there is none. Nothing is deployed yet.
 
-    In an emergency the deployed keys are compromised: they are never staged again. Under the store's lock. Raises
-    StoreError, InvalidInput.
+    In an emergency the deployed keys are compromised: they are never staged again, which is noted even where there is
+    nothing to follow them yet. Under the store's lock. Raises StoreError, InvalidInput.
     """
     deployed = store.deployed()
     if deployed is None:
         msg = f"No key is deployed in {store.root}, so there is nothing to roll over from"
         raise StoreError(msg)
+    if emergency:
+        _note_compromised(store, files)
     upcoming = store.slot(Slot.NEXT)
     if upcoming is None:
         if config.next_keys == "given":
-            msg = "There is no next key. Stage one: dane-rollover stage --key KEY --chain CHAIN [--next]"
+            msg = (
+                ("It is noted that the deployed keys are compromised, but there" if emergency else "There")
+                + " is no next key to follow them. Stage new ones, and they follow as soon as it is safe: "
+                "dane-rollover stage --key KEY --chain CHAIN"
+            )
             raise InvalidInput(msg)
         make_next(config, store, now)
         upcoming = store.slot(Slot.NEXT)
-    if emergency:
-        _note_compromised(store, files)
     if upcoming is None:
         msg = f"{store.root / 'next'} names nothing, although it was just written"
         raise StoreError(msg)

@@ -310,6 +310,22 @@ def test_in_an_emergency_the_compromised_key_goes_and_never_comes_back(config: R
         go_back(agent.store, agent.files)
 
 
+def test_in_an_emergency_without_a_next_key_the_given_one_follows_and_needs_no_second_command(
+    config: RolloverConfig, world: World
+) -> None:
+    agent = known(replace(config, next_keys="given"), world)
+    with agent.store.locked(), pytest.raises(InvalidInput, match="It is noted that the deployed keys are compromised"):
+        begin(agent.config, agent.store, agent.files, world.now, emergency=True)
+    put(agent, world, NEW)
+    for _look in range(5):
+        world.now += 1800
+        agent.step(patience=0)
+    assert serving(world) == NEW.pem
+    assert tlsa_record_for(OLD.certificate) not in world.records
+    with pytest.raises(InvalidCertificate, match="was retired"):
+        put(agent, world, RENEWED)
+
+
 def test_the_former_key_comes_back_at_once_while_its_record_is_out(config: RolloverConfig, world: World) -> None:
     config = replace(config, retire_after=86400)
     agent = known(config, world)
