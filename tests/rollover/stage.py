@@ -184,10 +184,14 @@ def served(lab: Lab, owner: str, name_server: Host) -> frozenset[str]:
 def wait_served(lab: Lab, owner: str, records: set[str]) -> None:
     """Wait, bounded, until both name servers serve exactly ``records``."""
     servers = [host for host in topology.HOSTS if host.kind in {topology.Kind.PRIMARY, topology.Kind.SECONDARY}]
-    wait_for(
-        f"both name servers serve {len(records)} TLSA records for {owner}",
-        lambda: all(served(lab, owner, server) == records for server in servers),
-    )
+
+    def serve_them() -> bool:
+        try:
+            return all(served(lab, owner, server) == records for server in servers)
+        except LabError:
+            return False  # on a busy machine an answer may come late
+
+    wait_for(f"both name servers serve {len(records)} TLSA records for {owner}", serve_them)
 
 
 def side_by_side(work: Callable[[T], object], items: Sequence[T]) -> None:
