@@ -49,8 +49,9 @@ def main() -> None:
         "",
     ]
     lines += [f"- {name.removeprefix('naive: ')}: {where}" for name, where in seen_in.items()]
-    lines += ["", "## Ours amid faults of others", "", COLUMNS.format("fault"), *_lines(rows, "fault: "), ""]
-    lines += _outcomes(rows, "fault: ")
+    if faults := _lines(rows, "fault: "):
+        lines += ["", "## Ours amid faults of others", "", COLUMNS.format("fault"), *faults, ""]
+        lines += _outcomes(rows, "fault: ")
     write_whole(ROOT / "docs" / "rollover-comparison.md", "\n".join(lines).rstrip("\n") + "\n")
 
 
