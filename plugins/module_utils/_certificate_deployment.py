@@ -99,8 +99,8 @@ def _deploy(
 ) -> Deployment:
     current = store.deployed()
     before = () if current is None else _deployed_chains(current.files(), store.link, forgiving=policy.replace_key)
-    left = {} if policy.replace_key else _left_to_rollover(store, chains, before)
     served = {chain.algorithm: chain for chain in before}
+    left = {} if policy.replace_key else _left_to_rollover(store, chains, served)
     chains = [served[chain.algorithm] if chain.algorithm in left else chain for chain in chains]
     wanted = store_files(chains)
     generation = current
@@ -138,27 +138,24 @@ def _deploy(
 
 
 def _left_to_rollover(
-    store: CertificateStore, chains: Iterable[ServerChain], before: Iterable[ServerChain]
+    store: CertificateStore, chains: Iterable[ServerChain], served: Mapping[str, ServerChain]
 ) -> dict[str, str]:
     """The algorithms whose given key a rollover has replaced, or is under way to, with a sentence on each."""
-    served = {chain.algorithm: chain.record for chain in before}
-    fresh = [chain for chain in chains if served.get(chain.algorithm, chain.record) != chain.record]
+    fresh = [chain for chain in chains if served.get(chain.algorithm, chain).record != chain.record]
     if not fresh:
         return {}
     former = KeyMemory(store.root).read().former
     slot = store.slot(Slot.STAGED)
     staged = () if slot is None else _deployed_chains(slot.files(), slot.directory, forgiving=True)
     under_way = {chain.record for chain in staged}
-    left = {
-        chain.algorithm: f"a rollover has replaced the given key, {chain.record.to_text()} (dane-rollover now --back)"
-        for chain in fresh
-        if chain.record in former
-    }
-    return left | {
-        chain.algorithm: f"a rollover to the given key, {chain.record.to_text()}, is under way (dane-rollover status)"
-        for chain in fresh
-        if chain.record in under_way
-    }
+    left = {}
+    for chain in fresh:
+        key = chain.record.to_text()
+        if chain.record in under_way:
+            left[chain.algorithm] = f"a rollover to the given key, {key}, is under way (dane-rollover status)"
+        elif chain.record in former:
+            left[chain.algorithm] = f"a rollover has replaced the given key, {key} (dane-rollover now --back)"
+    return left
 
 
 def _switch(store: CertificateStore, former: Generation | None, fresh: Generation, policy: Policy) -> None:

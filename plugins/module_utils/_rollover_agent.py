@@ -26,9 +26,10 @@ from ._rollover_cover import covers
 from ._rollover_files import Failure, RolloverFiles
 from ._rollover_ledger import intend, published, switched
 from ._rollover_observation import own_addresses
-from ._rollover_pace import ACTS, PAST, is_served, needing, next_run, not_again, published_at
+from ._rollover_pace import ACTS, PAST, is_served, next_run, not_again, published_at
 from ._rollover_sight import look, stored
 from ._rollover_state import Decision, Kind
+from ._rollover_view import OwnerView
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,7 +196,10 @@ class Agent:
         added = decision.owners if decision.kind is Kind.PUBLISH else {}
 
         def fits(owner: str, rest: frozenset[TlsaRecord]) -> bool:
-            return (bool(rest) or not decision.owners[owner]) and covers(rest, needing(sight.observed, owner))
+            deployed = sight.observed.deployed
+            if deployed is None or not (rest or not decision.owners[owner]):
+                return False
+            return covers(rest, OwnerView(sight.observed, sight.policy, owner, sight.now, deployed, None).needing)
 
         warnings = publish(self.config, added, decision.removed, fits)
         self.files.write_ledger(published(intended, decision.owners, self._clock()))
@@ -301,10 +305,10 @@ class Agent:
                 idle, again = next_run(run.decision, run.error, notes.idle, now)
                 again = now if self._overtaken(run) else again
                 decision = run.decision
-                notes = replace(notes, idle=idle, error=run.error, ran=now, until=again)
                 refused = decision is not None and decision.kind is Kind.REFUSE
                 alarms = 0 if decision is None else len(decision.alarms)
-                self.files.write_notes(replace(notes, refused=refused, alarms=alarms))
+                known = replace(notes, idle=idle, error=run.error, ran=now, until=again, refused=refused, alarms=alarms)
+                self.files.write_notes(known)
                 return replace(run, next_run=again)
         except DaneError as error:
             return replace(run, error=run.error or str(error))

@@ -17,10 +17,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._rollover_sight import Sight
-    from ._rollover_state import Chain, Observed
     from ._tlsa import TlsaRecord
 
-__all__ = ["ACTS", "PAST", "is_served", "needing", "next_run", "not_again", "published_at"]
+__all__ = ["ACTS", "PAST", "is_served", "next_run", "not_again", "published_at"]
 
 ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)
 PAST: t.Final[Mapping[Kind, str]] = {Kind.PUBLISH: "published", Kind.RETIRE: "retired"}
@@ -31,12 +30,6 @@ _LONGEST_PAUSE: t.Final = 300.0
 def published_at(sight: Sight, owner: str) -> set[TlsaRecord]:
     """What any server serves at an owner name."""
     return {record for answer in sight.observed.answers[owner] for record in answer.records}
-
-
-def needing(observed: Observed, owner: str) -> tuple[Chain, ...]:
-    """The chains that an RRset at an owner name must cover: what is deployed, and what was seen there."""
-    deployed = () if observed.deployed is None else observed.deployed.chains
-    return (*deployed, *(chain for served in observed.served if served.owner == owner for chain in served.chains))
 
 
 def is_served(sight: Sight, decision: Decision) -> bool:
