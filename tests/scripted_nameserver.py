@@ -38,13 +38,15 @@ def reply(
     *answer: str,
     rcode: str = "NOERROR",
     authority: tuple[str, ...] = (),
+    additional: tuple[str, ...] = (),
     flags: str = "QR AA RA",
 ) -> dns.message.Message:
     """An answer to `query`; records as lines of a zone file. More than one line with the same name are one RRset."""
     message = dns.message.make_response(query)
     message.flags = dns.flags.from_text(flags) | dns.opcode.to_flags(query.opcode())
     message.set_rcode(dns.rcode.from_text(rcode))
-    for section, lines in ((message.answer, answer), (message.authority, authority)):
+    sections = ((message.answer, answer), (message.authority, authority), (message.additional, additional))
+    for section, lines in sections:
         for line in lines:
             name, ttl, rdclass, rdtype, data = line.split(None, 4)
             one = dns.rrset.from_text(name, int(ttl), rdclass, rdtype, data)
@@ -54,25 +56,32 @@ def reply(
 
 @dataclass
 class ScriptedNameserver:
-    """Use as a context manager. ``respond`` gets each query and ``udp`` or ``tcp``, and runs in the server's thread."""
+    """Use as a context manager. ``respond`` gets each query and ``udp`` or ``tcp``, and runs in the server's thread.
+
+    Without ``port`` one is chosen that is free.
+    """
 
     respond: Callable[[dns.message.Message, str], Reply]
     key: dns.tsig.Key | None = None
     seen: list[dns.message.Message] = field(default_factory=list)
     port: int = 0
+    address: str = "127.0.0.1"
 
     def __enter__(self) -> t.Self:
+        wanted = self.port
         while True:
             self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._udp.bind(("127.0.0.1", 0))
+            self._udp.bind((self.address, wanted))
             self.port = self._udp.getsockname()[1]
             self._tcp = socket.socket()
             self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                self._tcp.bind(("127.0.0.1", self.port))
+                self._tcp.bind((self.address, self.port))
             except OSError:
                 self._udp.close()
                 self._tcp.close()
+                if wanted:
+                    raise
                 continue
             break
         self._tcp.listen(16)

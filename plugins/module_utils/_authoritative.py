@@ -35,19 +35,32 @@ from ._tlsa import TlsaRecord
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Server", "ServerAnswer", "ask_servers", "host_of", "servers_of", "zone_of"]
+__all__ = ["Server", "ServerAnswer", "addresses_of_server", "ask_servers", "host_of", "servers_of", "zone_of"]
 
 THREADS: t.Final = 16
 
 
+class _Lame(LookupFailed):
+    """A server said that it has no authority for a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One address of an authoritative server. Without ``address``, why it has none that can be asked is ``problem``."""
+    """One address of an authoritative server. Without ``address``, why it has none that can be asked is ``problem``.
+
+    ``parent_only``: the zone itself does not name it, only its parent does.
+    """
 
     name: str
     address: str
     port: int = 53
     problem: str | None = None
+    parent_only: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name for people, with what is odd about it."""
+        return f"{self.name}, which only the parent zone names" if self.parent_only else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,8 @@ class ServerAnswer:
     serial: int | None = None
     parent_denied: bool = False
     error: str | None = None
+    lame: bool = False
+    """With ``error``: it said itself that it has no authority, so nobody has records from it."""
 
 
 def host_of(name: str) -> str:
@@ -112,18 +127,25 @@ def servers_of(resolver: Resolver, zone: str, *, port: int = 53) -> tuple[Server
     answer = resolver.lookup(zone, "NS")
     if answer.status is not Status.FOUND:
         raise LookupFailed(f"Zone {zone} has no NS records")
-    servers: list[Server] = []
-    for name in sorted(text.rstrip(".").lower() for text in answer.records):
-        problems: list[str] = []
-        addresses: list[str] = []
-        for rdtype in ("A", "AAAA"):
-            try:
-                addresses += resolver.lookup(name, rdtype).records
-            except LookupFailed as error:
-                problems.append(str(error))
-        servers += [Server(name, address, port) for address in addresses]
-        if problems or not addresses:
-            servers.append(Server(name, "", port, "; ".join(problems) or "it has no address"))
+    names = sorted(text.rstrip(".").lower() for text in answer.records)
+    return tuple(server for name in names for server in addresses_of_server(resolver, name, port))
+
+
+def addresses_of_server(
+    resolver: Resolver, name: str, port: int, glue: Sequence[str] = (), *, parent_only: bool = False
+) -> tuple[Server, ...]:
+    """Every address of one server: what the resolver finds and what the delegation has as `glue`."""
+    problems: list[str] = []
+    addresses = list(glue)
+    for rdtype in ("A", "AAAA"):
+        try:
+            addresses += resolver.lookup(name, rdtype).records
+        except LookupFailed as error:
+            problems.append(str(error))
+    servers = [Server(name, address, port, parent_only=parent_only) for address in dict.fromkeys(addresses)]
+    if problems or not addresses:
+        problem = "; ".join(problems) or "it has no address"
+        servers.append(Server(name, "", port, problem, parent_only))
     return tuple(servers)
 
 
@@ -154,7 +176,7 @@ def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
             and _authoritative(server, owner.parent(), "TLSA", timeout).rcode() == dns.rcode.NXDOMAIN
         )
     except LookupFailed as error:
-        return ServerAnswer(server, name, error=str(error))
+        return ServerAnswer(server, name, error=str(error), lame=isinstance(error, _Lame))
     serial = next((int(rrset[0].serial) for rrset in _all(soa) if rrset.rdtype == dns.rdatatype.SOA), None)
     rrset = answer.get_rrset(answer.answer, owner, dns.rdataclass.IN, dns.rdatatype.TLSA)
     cname = answer.get_rrset(answer.answer, owner, dns.rdataclass.IN, dns.rdatatype.CNAME)
@@ -184,13 +206,14 @@ def _authoritative(server: Server, name: dns.name.Name, rdtype: str, timeout: fl
 def _answer(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
     answer = exchange(question(name, rdtype, recursion=False), server.address, server.port, timeout)
     if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        raise LookupFailed(f"It answered {dns.rcode.to_text(answer.rcode())} to {name_text(name)} {rdtype}")
+        failure = _Lame if answer.rcode() in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) else LookupFailed
+        raise failure(f"It answered {dns.rcode.to_text(answer.rcode())} to {name_text(name)} {rdtype}")
     return answer
 
 
 def _require_authority(answer: dns.message.Message, name: dns.name.Name) -> None:
     if not answer.flags & dns.flags.AA:
-        raise LookupFailed(f"It is lame: the zone names it as server, but it has no authority for {name_text(name)}")
+        raise _Lame(f"It is lame: the zone names it as server, but it has no authority for {name_text(name)}")
 
 
 def _delegation(answer: dns.message.Message, name: dns.name.Name) -> str | None:

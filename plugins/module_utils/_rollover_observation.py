@@ -68,7 +68,7 @@ def _answers(look: Sequence[Looked]) -> tuple[Answer, ...]:
     ttl = max((answer.ttl or 0 for answer in on_the_way), default=0)
     found = [
         Answer(
-            answer.server.name,
+            answer.server.title,
             answer.server.address,
             frozenset(answer.records),
             max(ttl, answer.ttl if answer.ttl is not None else answer.negative_ttl or 0),
@@ -79,7 +79,7 @@ def _answers(look: Sequence[Looked]) -> tuple[Answer, ...]:
     for served in way:
         found += [
             Answer(
-                answer.server.name,
+                answer.server.title,
                 answer.server.address,
                 frozenset(),
                 0,

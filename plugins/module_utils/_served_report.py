@@ -39,6 +39,7 @@ def _described(served: Served, answer: ServerAnswer) -> dict[str, t.Any]:
         "zone": served.zone,
         "server": answer.server.name,
         "address": answer.server.address,
+        "parent_only": answer.server.parent_only,
         "status": status,
         "records": [record.to_text() for record in answer.records],
         "ttl": answer.ttl,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ._authoritative import Server, ServerAnswer, ask_servers, host_of, servers_of, zone_of
 from ._errors import LookupFailed
+from ._parent_servers import parent_servers_of
 from ._publication import State
 from ._resolver import Resolver, Status
 
@@ -82,7 +83,9 @@ class Observer:
             return Served(name, "", ask_servers(given, name, self.timeout))
         zone = self._zone(name)
         while True:
-            answers = ask_servers(self._servers(zone), name, self.timeout)
+            asked = ask_servers(self._servers(zone), name, self.timeout)
+            # Whoever follows a delegation that nobody serves any more gets no records there, old or new.
+            answers = tuple(answer for answer in asked if not (answer.lame and answer.server.parent_only))
             below = next((answer.delegated for answer in answers if answer.delegated), None)
             if below is None:
                 return Served(name, zone, answers)
@@ -98,7 +101,10 @@ class Observer:
 
     def _servers(self, zone: str) -> tuple[Server, ...]:
         if zone not in self._known:
-            self._known[zone] = servers_of(self.resolver, zone, port=self.port)
+            own = servers_of(self.resolver, zone, port=self.port)
+            names = {server.name for server in own}
+            above = parent_servers_of(self.resolver, zone, names, port=self.port, timeout=self.timeout)
+            self._known[zone] = (*own, *above)
         return self._known[zone]
 
 
@@ -144,8 +150,9 @@ def shortfalls(wanted: Wanted, look: Sequence[Served]) -> tuple[str, ...]:
 
 
 def _place(served: Served, answer: ServerAnswer) -> str:
-    address = f" ({answer.server.address})" if answer.server.address not in ("", answer.server.name) else ""
-    return f"{served.name} at {answer.server.name}{address}"
+    server = answer.server
+    address = f" ({server.address})" if server.address not in ("", server.name) else ""
+    return f"{served.name} at {server.title}{address}"
 
 
 def _trouble(served: Served, answer: ServerAnswer) -> str:

@@ -116,6 +116,10 @@ rrsets:
           description: Its address; empty when it has none.
           type: str
           sample: 192.0.2.53
+        parent_only:
+          description: Whether the zone itself does not name this server and its parent zone does.
+          returned: always
+          type: bool
         status:
           description: V(found), V(nodata), V(nxdomain), V(alias), or V(error) when there was no usable answer.
           type: str

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
 
 import dns.rdatatype
 import pytest
@@ -19,7 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authoritative import
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, LookupFailed
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import State, Wanted
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Answer, Resolver, Status
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._serving import (
     Observer,
     Served,
@@ -31,33 +30,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaReco
 
 from loopback_nameservers import free_port
 from scripted_nameserver import Reply, ScriptedNameserver, reply
+from table_resolver import Table
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dns.message import Message
 
 NAME: t.Final = "_25._tcp.mx1.example.org"
 A, B = (TlsaRecord(3, 1, 1, bytes([number]) * 32) for number in (1, 2))
 LINE: t.Final = f"{NAME}. 300 IN TLSA {A.to_text()}"
 SOA: t.Final = "example.org. 600 IN SOA ns.example.org. hostmaster.example.org. 7 2 3 4 120"
-
-
-@dataclass(frozen=True)
-class Table(Resolver):
-    """A resolver that answers from a table, name and type to records, and remembers what it was asked."""
-
-    found: Mapping[tuple[str, str], tuple[str, ...] | LookupFailed] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    signer: str | None = None
-
-    def lookup(self, name: str, rdtype: str) -> Answer:
-        self.asked.append((name, rdtype))
-        records = self.found.get((name, rdtype), ())
-        if isinstance(records, LookupFailed):
-            raise records
-        status = Status.FOUND if records else Status.NODATA
-        return Answer(name, rdtype, status, True, 60, records, name, (), self.signer if records else None)
 
 
 def authoritative(query: Message, *, tlsa: tuple[str, ...] = (LINE,), parent: str = "NOERROR") -> Reply:
