@@ -254,7 +254,8 @@ class PowerDns(NameServer):
 
         with sqlite3.connect(database) as connection:
             connection.executescript(schema)
-        kind = f"primary={'no' if self.primary else 'yes'}\nsecondary={'yes' if self.primary else 'no'}\n"
+        # A primary notes in the database whom it has notified, and a change through the API may find that locked then.
+        kind = f"primary={'yes' if self.secondaries else 'no'}\nsecondary={'yes' if self.primary else 'no'}\n"
         (self.directory / "pdns.conf").write_text(
             f"launch=gsqlite3\ngsqlite3-database={database}\ngsqlite3-dnssec=yes\nlocal-address=127.0.0.1\n"
             f"local-port={self.port}\nsocket-dir={self.directory}\ndnsupdate=yes\nallow-dnsupdate-from=127.0.0.1\n"
