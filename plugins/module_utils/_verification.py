@@ -40,6 +40,7 @@ if t.TYPE_CHECKING:
     from ._resolver import Resolver
 
     Source = Resolver | ValidatingStub
+    _Job = list[tuple[int, Place]]  # the rows that wait for what one endpoint serves
 
 __all__ = ["DomainReport", "HostTarget", "Report", "Settings", "is_address_literal", "verify"]
 
@@ -165,7 +166,7 @@ class _Verification:
             ports.setdefault(place.host, {})[place.port] = None
         found = dict(zip(ports, await results_of(AT_ONCE, lambda item: self._found(*item), ports.items()), strict=True))
         rows: list[list[EndpointReport]] = []
-        jobs: dict[Endpoint, list[tuple[int, Place]]] = {}
+        jobs: dict[Endpoint, _Job] = {}
         for number, (place, wanted) in enumerate(places):
             addresses, tlsa = found[place.host].addresses, found[place.host].tlsa[place.port]
             rows.append(list(judge_failure(place, addresses, tlsa)))
@@ -176,7 +177,7 @@ class _Verification:
                         jobs.setdefault(endpoint, []).append((number, place))
         prober = Prober(self._settings.limits, self._settings.client_name)
         look = functools.partial(self._look, prober, found, rows)
-        await results_of(self._settings.limits.connections, lambda job: look(*job), jobs.items())
+        await results_of(self._settings.limits.connections, lambda job: look(*job), _by_turns(jobs))
         return _report(routes, [row for some in rows for row in _ordered(some)])
 
     async def _found(self, host: str, ports: Iterable[int]) -> _Found:
@@ -190,7 +191,7 @@ class _Verification:
         found: t.Mapping[str, _Found],
         rows: Sequence[list[EndpointReport]],
         endpoint: Endpoint,
-        askers: Sequence[tuple[int, Place]],
+        askers: _Job,
     ) -> None:
         shakes = await prober.inspect(endpoint, self._settings.algorithms)
         now = datetime.now(UTC)
@@ -214,6 +215,21 @@ def _places(routes: Sequence[MailRoute], targets: Sequence[HostTarget]) -> list[
         if (target.host, target.port) not in reached
     )
     return places
+
+
+def _by_turns(jobs: t.Mapping[Endpoint, _Job]) -> list[tuple[Endpoint, _Job]]:
+    """The jobs with the first of each address in front, then the second of each, and so on.
+
+    An address takes few connections at once. So none waits for another of its address while there are others to look
+    at, and the time-outs of dead addresses pass while the many jobs of some alive one are done.
+    """
+    turns: dict[str, int] = {}
+    numbered = []
+    for job in jobs.items():
+        address = job[0].address
+        turns[address] = turns.get(address, 0) + 1
+        numbered.append((turns[address], job))
+    return [job for _turn, job in sorted(numbered, key=lambda one: one[0])]
 
 
 def _ordered(rows: list[EndpointReport]) -> list[EndpointReport]:

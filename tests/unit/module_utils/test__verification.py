@@ -239,6 +239,15 @@ def test_dead_addresses_are_waited_for_together(monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 2.5
 
 
+def test_one_address_with_many_names_does_not_hold_up_the_others(on_port_25: list[Endpoint]) -> None:
+    addresses = ["127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"]
+    zone: dict[str, t.Iterable[str]] = {f"mx{n}.example A": [address] for n, address in enumerate(addresses)}
+    targets = [HostTarget(f"mx{n}.example", 25, Starttls.SMTP) for n in range(len(addresses))]
+    report = look(DictionaryDns(zone), targets=targets, settings=Settings(limits=Limits(connections=1)))
+    assert [endpoint.sni for endpoint in on_port_25] == [f"mx{n}.example" for n in (0, 3, 5, 1, 4, 2)]
+    assert list(dict.fromkeys(row.host for row in report.endpoints)) == [target.host for target in targets]
+
+
 def test_a_digest_of_the_wrong_length_does_not_hide_the_answer_that_holds_it(both_keys: int) -> None:
     look(DictionaryDns({"mx.example A": ["127.0.0.1"]}), targets=[HostTarget("mx.example", both_keys, Starttls.SMTP)])
     wire = bytes((3, 1, 1)) + b"short"
