@@ -12,11 +12,13 @@ import subprocess
 import time
 import typing as t
 
-__all__ = ["wake_at"]
+__all__ = ["start_second", "wake_at"]
 
 UNIT: t.Final = "dane-rollover-wake"
 _SERVICE: t.Final = "dane-rollover.service"
 _TIMEOUT: t.Final = 20.0
+_HEAD_START: t.Final = 1
+"""Seconds; with what is cut off, up to two. The agent waits up to twenty itself (``Agent.step``)."""
 
 
 def wake_at(moment: float | None) -> str | None:
@@ -28,14 +30,12 @@ def wake_at(moment: float | None) -> str | None:
         _run("systemctl", "stop", f"{UNIT}.timer")
         if moment is None:
             return None
-        # Rounded up: a run that comes a moment too early would have to wait for the next one.
-        second = max(int(moment) + 1, int(time.time()) + 2)
         done = _run(
             "systemd-run",
             "--quiet",
             "--collect",
             f"--unit={UNIT}",
-            f"--on-calendar=@{second}",
+            f"--on-calendar=@{start_second(moment, time.time())}",
             "--timer-property=AccuracySec=500ms",
             "--description=Next step of a DANE rollover",
             "systemctl",
@@ -46,6 +46,15 @@ def wake_at(moment: float | None) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as exc:
         return f"The next run could not be timed: {exc}"
     return None if done.returncode == 0 else f"The next run could not be timed: {done.stderr.strip()}"
+
+
+def start_second(moment: float, now: float) -> int:
+    """The second (POSIX) at which systemd is to start the agent for something due at ``moment``.
+
+    A little early: the agent starts, looks, and waits out the rest itself. Never in the past, where systemd would not
+    start it at all.
+    """
+    return max(int(moment) - _HEAD_START, int(now) + 2)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
