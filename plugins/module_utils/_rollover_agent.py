@@ -60,6 +60,8 @@ class Run:
     """What the user has to publish by hand, as lines of a zone file."""
     error: str | None = None
     next_run: float | None = None
+    former: Notes | None = None
+    """For a plan: what the last step noted, which may have failed at what is planned."""
 
     @property
     def changed(self) -> bool:
@@ -89,7 +91,8 @@ class Agent:
         notes = self.files.notes()
         sight = look(self.config, notes, clock=self._clock)
         decision = self._decide(sight, notes, retry=False)
-        return Run(self.config, sight, decision, warnings=sight.warnings, lines=self._lines(decision))
+        lines = self._lines(decision)
+        return Run(self.config, sight, decision, warnings=sight.warnings, lines=lines, former=notes)
 
     def step(self, *, patience: float = 20.0, retry: bool = False) -> Run:
         """Do what can be done now, and end with the reason to wait, or with nothing left to do.

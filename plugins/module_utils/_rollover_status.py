@@ -42,6 +42,7 @@ def as_json(run: Run, now: float) -> dict[str, t.Any]:
         "error": run.error,
         "warnings": list(run.warnings),
         "alarms": list(run.decision.alarms) if run.decision else [],
+        "last_step": _last_step(run),
     }
     if run.sight is None or run.decision is None:
         return told
@@ -88,6 +89,7 @@ def plan_text(run: Run, now: float) -> str:
     lines = [f"{run.config.host}: {what}" for what in run.done]
     if run.decision is not None:
         lines.append(f"{run.config.host}: {_sentence(run, now)}")
+        lines += _failed_before(run, now)
         lines += _changes(run)
         lines += [f"  alarm: {alarm}" for alarm in run.decision.alarms]
     lines += [f"  note: {warning}" for warning in run.warnings]
@@ -100,6 +102,7 @@ def status_text(run: Run, now: float) -> str:
         return plan_text(run, now)
     observed = run.sight.observed
     lines = [f"{run.config.host}   scheme {run.config.scheme}, TTL {run.config.ttl} s", f"  {_sentence(run, now)}"]
+    lines += _failed_before(run, now)
     lines += [f"  alarm: {alarm}" for alarm in run.decision.alarms]
     lines += [f"  note: {warning}" for warning in run.warnings]
     lines += _changes(run)
@@ -122,6 +125,22 @@ def _sentence(run: Run, now: float) -> str:
     if run.lines:
         return f"publish by hand, then run again: {decision.why}"
     return f"{_TITLES[decision.kind]}: {decision.why}"
+
+
+def _last_step(run: Run) -> dict[str, t.Any] | None:
+    notes = run.former
+    if notes is None or notes.ran is None:
+        return None
+    return {"at": _iso(notes.ran), "error": notes.error, "next": _iso(notes.until)}
+
+
+def _failed_before(run: Run, now: float) -> list[str]:
+    """Why what is planned has not been done yet, if it was tried."""
+    notes = run.former
+    if notes is None or notes.ran is None or notes.error is None:
+        return []
+    again = "" if notes.until is None or notes.until <= now else f"; the next is at {_clock(notes.until, now)}"
+    return [f"  the step at {_clock(notes.ran, now)} failed: {notes.error}{again}"]
 
 
 def _changes(run: Run) -> list[str]:

@@ -116,6 +116,24 @@ lines:
   type: list
   elements: str
   sample: []
+last_step:
+  description: How the agent's step before this look ended; V(null) after a step, and where there was none.
+  returned: always
+  type: dict
+  contains:
+    at:
+      description: When it ended, UTC.
+      returned: always
+      type: str
+    error:
+      description: What failed in it; V(null) if nothing did.
+      returned: always
+      type: str
+    next:
+      description: When the next one is timed, UTC; V(null) where only the regular timer runs.
+      returned: always
+      type: str
+  sample: {at: "2036-11-20T14:32:10Z", error: null, next: null}
 published:
   description: What is served by the authoritative servers, by owner name.
   returned: when something could be looked at

@@ -210,7 +210,9 @@ class HostAgent:
 
 def words(said: dict[str, t.Any]) -> str:
     """Return the sentence that matters of what status says."""
-    return said.get("error") or f"{said.get('decision')}: {said.get('why')} (until {said.get('until')})"
+    text = said.get("error") or f"{said.get('decision')}: {said.get('why')} (until {said.get('until')})"
+    failed = (said.get("last_step") or {}).get("error")
+    return f"{text}; the last step failed: {failed}" if failed else text
 
 
 def settle(schemes: Mapping[HostAgent, str], waits: Waits) -> None:

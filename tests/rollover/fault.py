@@ -37,13 +37,14 @@ rndc reconfig
 
 @dataclass(frozen=True)
 class Fault:
-    """What fails, for how long in the issue's terms (``full_seconds``), and when it begins.
+    """What fails, for how long as in the field (``full_seconds``), when it begins, and what status then must speak of.
 
     ``late``: when the new records have been published. Then the switch is safe, but no record can be removed.
     """
 
     name: str
     full_seconds: float
+    says: str
     begin: Callable[[Lab], None]
     end: Callable[[Lab], None]
     late: bool = False
@@ -80,10 +81,17 @@ def _start_primary(lab: Lab) -> None:
 
 
 FAULTS: t.Final = (
-    Fault("the secondary is held back", 600, _lag_on, _lag_off),
-    Fault("the provider refuses every change", 3600, _refuse_updates, _take_updates),
-    Fault("the provider refuses every change once records are published", 3600, _refuse_updates, _take_updates, True),
-    Fault("the provider's server is down", 3600, _stop_primary, _start_primary),
+    Fault("the secondary is held back", 600, "ns2.example", _lag_on, _lag_off),
+    Fault("the provider refuses every change", 3600, "BADSIG", _refuse_updates, _take_updates),
+    Fault(
+        "the provider refuses every change once records are published",
+        3600,
+        "BADSIG",
+        _refuse_updates,
+        _take_updates,
+        late=True,
+    ),
+    Fault("the provider's server is down", 3600, "ns1.example", _stop_primary, _start_primary),
 )
 
 
@@ -117,7 +125,7 @@ def run(lab: Lab, hosts: Sequence[MailHost], fault: Fault, *, waits: Waits, seco
                     lambda: all(len(watch.fresh()) > len(former[one].keys) for one, watch in watches.items()),
                 )
                 fault.begin(lab)
-            _endure(agents, former, seen, seconds, switch_allowed=fault.late)
+            _endure(agents, former, seen, fault, seconds)
         finally:
             fault.end(lab)
         ended = time.time()
@@ -142,9 +150,8 @@ def _endure(
     agents: Sequence[HostAgent],
     former: dict[HostAgent, plain.Before],
     seen: dict[str, Seen],
+    fault: Fault,
     seconds: float,
-    *,
-    switch_allowed: bool,
 ) -> None:
     """See to it, while the fault lasts, that nothing is removed or deployed; then hear what status says."""
     secondary = next(host for host in topology.HOSTS if host.kind is topology.Kind.SECONDARY)
@@ -162,7 +169,7 @@ def _endure(
                 note.trouble = "records of the former keys were removed"
             if not keys <= served:
                 note.trouble = "keys are in use whose records the secondary does not serve"
-            if generation != former[one].generation and not switch_allowed:
+            if generation != former[one].generation and not fault.late:
                 note.trouble = "new keys were deployed"
         time.sleep(2)
     for one in agents:
@@ -170,8 +177,8 @@ def _endure(
         if note.looks < seconds / 20:
             note.trouble = note.trouble or f"only {note.looks} looks at the name server and the host succeeded"
         note.said = agent.words(one.status())
-        if one.status().get("decision") == "done":
-            note.trouble = "status says that there is nothing to do"
+        if note.said.startswith("done") or fault.says not in note.said:
+            note.trouble = note.trouble or f"status does not speak of {fault.says}"
 
 
 def _row(host: MailHost, fault: Fault, seconds: float, counted: tally.Tally, seen: Seen) -> Row:

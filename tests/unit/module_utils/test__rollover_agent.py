@@ -468,9 +468,15 @@ def test_a_provider_that_fails_is_said_and_changes_nothing(config: RolloverConfi
     assert serving(world) == OLD.pem
     assert agent.files.notes().error == run.error
     assert run.next_run is not None
+    planned = agent.plan()
+    assert as_json(planned, world.now)["last_step"]["error"] == run.error
+    again = f"{datetime.fromtimestamp(run.next_run).astimezone():%H:%M:%S}"
+    for told in (status_text(planned, world.now), plan_text(planned, world.now)):
+        assert f"failed: {run.error}; the next is at {again}" in told
     world.down = False
     assert decision(agent.step(patience=0))[0] is Kind.WAIT
     assert agent.files.notes().error is None
+    assert "failed" not in status_text(agent.plan(), world.now)
 
 
 def test_without_a_provider_it_says_what_to_publish_and_goes_on_once_it_is_served(
