@@ -25,9 +25,10 @@ from ._next_keys import begin, go_back, made_key
 from ._rollover_agent import Agent
 from ._rollover_config import FILE_NAME, STORES, config_of, configured_hosts
 from ._rollover_files import RolloverFiles
+from ._rollover_json import as_json
 from ._rollover_metrics import metrics, write_metrics
 from ._rollover_state import Kind
-from ._rollover_status import as_json, plan_text, status_text
+from ._rollover_status import plan_text, status_text
 from ._rollover_wake import wake_next
 from ._staging import stage
 from ._wake import wake_at

@@ -17,9 +17,9 @@ from ._next_keys import begin, go_back
 from ._publication import zone_file_lines
 from ._rollover_agent import Agent
 from ._rollover_config import config_of
+from ._rollover_json import as_json
 from ._rollover_metrics import write_metrics
 from ._rollover_state import Kind
-from ._rollover_status import as_json
 from ._rollover_wake import wake_next
 
 if t.TYPE_CHECKING:

@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a person, and a program, reads of a rollover: what is where, what is waited for, and what comes when. Pure."""
+"""What a person reads of a rollover: what is where, what is waited for, and what comes when. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import typing as t
 from datetime import UTC, datetime
 
 from ._rollover_state import Kind
+from ._rollover_timeline import shortened, timeline
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._rollover_agent import Run
     from ._rollover_state import Answer, Generation, Observed
-    from ._tlsa import TlsaRecord
 
-__all__ = ["as_json", "plan_text", "status_text"]
+__all__ = ["plan_text", "status_text"]
 
-_SHOWN: t.Final = 12
-"""Hexadecimal digits of a digest that are enough to tell records apart."""
 _TITLES: t.Final = {
     Kind.PUBLISH: "next: publish",
     Kind.DEPLOY: "next: deploy",
@@ -31,57 +29,6 @@ _TITLES: t.Final = {
     Kind.REFUSE: "refused",
     Kind.DONE: "nothing to do",
 }
-
-
-def as_json(run: Run, now: float) -> dict[str, t.Any]:
-    """For ``--json`` and the module; times in UTC, as in 2036-11-20T14:32:10Z."""
-    told: dict[str, t.Any] = {
-        "host": run.config.host,
-        "done": list(run.done),
-        "lines": list(run.lines),
-        "error": run.error,
-        "warnings": list(run.warnings),
-        "alarms": list(run.decision.alarms) if run.decision else [],
-        "last_step": _last_step(run),
-    }
-    if run.sight is None or run.decision is None:
-        return told
-    observed = run.sight.observed
-    return {
-        **told,
-        "decision": run.decision.kind.value,
-        "why": run.decision.why,
-        "until": _iso(run.decision.until),
-        "generation": run.decision.generation,
-        "published": {
-            owner: [
-                {
-                    "server": answer.server,
-                    "address": answer.address,
-                    "records": [record.to_text() for record in sorted(answer.records)],
-                    "ttl": answer.ttl,
-                    "error": answer.error,
-                }
-                for answer in answers
-            ]
-            for owner, answers in observed.answers.items()
-        },
-        "served": [
-            {
-                "owner": served.owner,
-                "address": served.address,
-                "keys": [chain.key.to_text() for chain in served.chains],
-                "error": served.error,
-            }
-            for served in observed.served
-        ],
-        "generations": {
-            "deployed": _generation(observed.deployed),
-            "staged": _generation(observed.staged),
-            "next": _generation(observed.next),
-        },
-        "timeline": [{"at": _iso(at), "what": what} for at, what in _timeline(run, now)],
-    }
 
 
 def plan_text(run: Run, now: float) -> str:
@@ -108,9 +55,9 @@ def status_text(run: Run, now: float) -> str:
     lines += _changes(run)
     lines += ["", *_keys(observed)]
     lines += ["", *_published(observed), "", *_served(observed)]
-    if timeline := _timeline(run, now):
+    if moments := timeline(run, now):
         lines += ["", "time line"]
-        lines += [f"  {_clock(at, now)}  ({_distance(at - now)})  {what}" for at, what in timeline]
+        lines += [f"  {_clock(at, now)}  ({_distance(at - now)})  {what}" for at, what in moments]
     return "\n".join(lines) + "\n"
 
 
@@ -125,13 +72,6 @@ def _sentence(run: Run, now: float) -> str:
     if run.lines:
         return f"publish by hand, then run again: {decision.why}"
     return f"{_TITLES[decision.kind]}: {decision.why}"
-
-
-def _last_step(run: Run) -> dict[str, t.Any] | None:
-    notes = run.former
-    if notes is None or notes.ran is None:
-        return None
-    return {"at": _iso(notes.ran), "error": notes.error, "next": _iso(notes.until)}
 
 
 def _failed_before(run: Run, now: float) -> list[str]:
@@ -151,8 +91,8 @@ def _changes(run: Run) -> list[str]:
     found = []
     for owner, records in sorted(run.decision.owners.items()):
         there = {record for answer in run.sight.observed.answers[owner] for record in answer.records}
-        found += [f"    + {owner}  {_short(record)}" for record in sorted(set(records) - there)]
-        found += [f"    - {owner}  {_short(record)}" for record in sorted(there - set(records))]
+        found += [f"    + {owner}  {shortened(record)}" for record in sorted(set(records) - there)]
+        found += [f"    - {owner}  {shortened(record)}" for record in sorted(there - set(records))]
     return found
 
 
@@ -167,7 +107,7 @@ def _keys(observed: Observed) -> list[str]:
             title = name if number == 0 else ""
             kind = "self-signed or without issuer" if not chain.issuers else f"{len(chain.issuers)} issuer(s)"
             lines.append(
-                f"  {title:<9} {chain.algorithm:<6} {_short(chain.key)}  expires "
+                f"  {title:<9} {chain.algorithm:<6} {shortened(chain.key)}  expires "
                 f"{datetime.fromtimestamp(chain.not_after, UTC):%Y-%m-%d}, {kind}"
                 + (f"   {generation.identifier}" if number == 0 else "")
             )
@@ -191,7 +131,7 @@ def _alike(answers: Sequence[Answer]) -> dict[str, list[str]]:
         if answer.error is not None:
             said = f"error: {answer.error}"
         elif answer.records:
-            said = f"TTL {answer.ttl}: " + ", ".join(_short(record) for record in sorted(answer.records))
+            said = f"TTL {answer.ttl}: " + ", ".join(shortened(record) for record in sorted(answer.records))
         else:
             said = "no TLSA record"
         found.setdefault(said, []).append(f"{answer.server} ({answer.address})" if answer.server else "?")
@@ -202,62 +142,12 @@ def _served(observed: Observed) -> list[str]:
     lines = []
     for served in observed.served:
         said = (
-            served.error or ", ".join(f"{chain.algorithm} {_short(chain.key)}" for chain in served.chains) or "nothing"
+            served.error
+            or ", ".join(f"{chain.algorithm} {shortened(chain.key)}" for chain in served.chains)
+            or "nothing"
         )
         lines.append(f"  {served.owner} at {served.address or '?'}: {said}")
     return ["served", *lines]
-
-
-def _timeline(run: Run, now: float) -> list[tuple[float, str]]:
-    """What comes when, in order of time."""
-    if run.sight is None or run.decision is None:
-        return []
-    observed = run.sight.observed
-    found = [
-        (version.until, f"no resolver holds the RRset {version.owner} any more: {_rrset(version.records)}")
-        for version in observed.ledger.versions
-        if version.until is not None and version.until > now
-    ]
-    if run.decision.until is not None:
-        found.append((run.decision.until, "the next step"))
-    for name in ("deployed", "staged", "next"):
-        generation: Generation | None = getattr(observed, name)
-        chains = generation.chains if generation is not None else ()
-        found += [(chain.not_after, f"the {name} {chain.algorithm} certificate expires") for chain in chains]
-    return sorted(found)
-
-
-def _rrset(records: frozenset[TlsaRecord] | None) -> str:
-    if records is None:
-        return "from before this host began to look"
-    return ", ".join(_short(record) for record in sorted(records)) or "empty"
-
-
-def _short(record: TlsaRecord) -> str:
-    digits = record.data.hex()
-    dots = ".." if len(digits) > _SHOWN else ""
-    return f"{record.usage} {record.selector} {record.matching_type} {digits[:_SHOWN]}{dots}"
-
-
-def _generation(generation: Generation | None) -> dict[str, t.Any] | None:
-    if generation is None:
-        return None
-    return {
-        "identifier": generation.identifier,
-        "chains": [
-            {
-                "algorithm": chain.algorithm,
-                "key": chain.key.to_text(),
-                "issuers": [record.to_text() for record in chain.issuers],
-                "not_after": _iso(chain.not_after),
-            }
-            for chain in generation.chains
-        ],
-    }
-
-
-def _iso(moment: float | None) -> str | None:
-    return None if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _clock(moment: float, now: float) -> str:

@@ -31,9 +31,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._key_memory import Ke
 from ansible_collections.mailsec.dane.plugins.module_utils._next_keys import begin, go_back
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_agent import Agent, Run
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_config import RolloverConfig
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_json import as_json
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_metrics import metrics
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Answer, Kind, Served
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_status import as_json, plan_text, status_text
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_status import plan_text, status_text
 from ansible_collections.mailsec.dane.plugins.module_utils._staging import chains_in, stage
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import tlsa_record_for
 
