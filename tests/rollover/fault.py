@@ -91,7 +91,7 @@ FAULTS: t.Final = (
         _take_updates,
         late=True,
     ),
-    Fault("the provider's server is down", 3600, "ns1.example", _stop_primary, _start_primary),
+    Fault("the provider's server is down", 3600, "from the name server", _stop_primary, _start_primary),
 )
 
 
