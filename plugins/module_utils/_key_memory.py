@@ -31,8 +31,12 @@ if t.TYPE_CHECKING:
 
 __all__ = ["KeyMemory", "Remembered"]
 
-_LIMIT: t.Final = 200
-"""Records of each kind, the youngest last; a rollover every week for years needs no more."""
+_LIMIT: t.Final = 4000
+"""Records of each kind, the youngest last: two new keys every day for five years.
+
+A key that is forgotten is a stranger again: the role mail_certificate takes its own first key, which a rollover
+replaced, for a change that somebody wants, and refuses it; and what was retired could be staged once more.
+"""
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,10 @@ def test_what_was_added_is_remembered_once(tmp_path: Path) -> None:
 
 def test_only_so_much_is_remembered_and_the_youngest_stay(tmp_path: Path) -> None:
     memory = KeyMemory(tmp_path)
-    for number in range(201):
-        memory.add(former=[TlsaRecord(3, 1, 1, number.to_bytes(32, "big"))])
-    former = memory.read().former
-    assert len(former) == 200
-    assert former[-1].data[-1] == 200
-    assert former[0].data[-1] == 1
+    records = [TlsaRecord(3, 1, 1, number.to_bytes(32, "big")) for number in range(4001)]
+    memory.add(former=records[:4000])
+    memory.add(former=records[4000:])
+    assert memory.read().former == tuple(records[1:])
 
 
 @pytest.mark.parametrize(
