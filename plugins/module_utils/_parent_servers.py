@@ -50,7 +50,10 @@ def parent_servers_of(
         delegated = {} if parent is None else _delegation_of(resolver, zone, parent, port, timeout)
     except LookupFailed as error:
         above = "the zone above" if parent is None else f"the zone {parent}"
-        problem = f"which servers {above} names for {zone} cannot be told: {error}"
+        problem = (
+            f"which servers {above} names for {zone} cannot be told: {error}. Where that can never be asked from here, "
+            "set the servers to ask (tlsa_publish_servers, tlsa_rollover_servers)"
+        )
         return (Server(parent or "the parent zone", "", port, problem),)
     here = set(known)
     return tuple(

@@ -25,8 +25,8 @@ options:
     required: true
   servers:
     description:
-      - Addresses of name servers to ask instead of those that the NS records of the zone name, for example those of a
-        hidden primary.
+      - Addresses of name servers to ask instead of those that the NS records of the zone and of its parent zone name,
+        for example those of a hidden primary.
     type: list
     elements: str
     default: []

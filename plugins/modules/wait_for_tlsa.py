@@ -69,8 +69,8 @@ options:
     default: 2.0
   servers:
     description:
-      - Addresses of name servers to ask instead of those that the NS records of the zone name, for example those of a
-        hidden primary.
+      - Addresses of name servers to ask instead of those that the NS records of the zone and of its parent zone name,
+        for example those of a hidden primary.
     type: list
     elements: str
     default: []

@@ -115,7 +115,10 @@ def test_a_parent_that_does_not_tell_is_no_parent_that_names_nobody(
 def test_a_resolver_that_does_not_know_the_parent_is_a_problem_too() -> None:
     table = Table(found={**FOUND, ("org", "SOA"): LookupFailed("SERVFAIL")})
     (server,) = parent_servers_of(table, ZONE, ["ns1.example.org"])
-    assert server.problem == "which servers the zone above names for example.org cannot be told: SERVFAIL"
+    assert server.problem == (
+        "which servers the zone above names for example.org cannot be told: SERVFAIL. Where that can never be asked "
+        "from here, set the servers to ask (tlsa_publish_servers, tlsa_rollover_servers)"
+    )
 
 
 def test_the_parent_of_a_zone_far_below_is_found_and_asked_where_it_answers() -> None:
