@@ -102,6 +102,8 @@ def prepare(lab: Lab, hosts: Sequence[MailHost]) -> None:
         raise LabError(f"the site playbook failed; see {log}")
     for one in hosts:
         one.run(
+            # A delivery agent that is killed leaves a dot lock, and the mailbox shut for stale_lock_time, 500 s.
+            "postconf -e mailbox_delivery_lock=fcntl; systemctl reload postfix\n"
             f"id {USER} >/dev/null 2>&1 || useradd --create-home {USER}\n"
             f"install --owner={USER} --group=mail --mode=0660 /dev/null {MAILBOX}"
         )
