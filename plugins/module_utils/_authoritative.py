@@ -33,9 +33,21 @@ from ._resolver import Resolver, Status, absolute_name, name_text
 from ._tlsa import TlsaRecord
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Server", "ServerAnswer", "addresses_of_server", "ask_servers", "host_of", "servers_of", "zone_of"]
+__all__ = [
+    "Server",
+    "ServerAnswer",
+    "addresses_of_server",
+    "ask_servers",
+    "first_zone",
+    "host_of",
+    "names_of_servers",
+    "names_upwards",
+    "response",
+    "servers_of",
+    "zone_of",
+]
 
 THREADS: t.Final = 16
 
@@ -110,13 +122,26 @@ def zone_of(resolver: Resolver, name: str) -> str:
     address = resolver.lookup(host, "A")
     if address.signer is not None and not address.cname_chain:
         return address.signer
-    labels = host.split(".")
-    for start in range(len(labels)):
-        candidate = ".".join(labels[start:])
-        answer = resolver.lookup(candidate, "SOA")
+    zone = first_zone(resolver, names_upwards(host))
+    if zone is None:
+        msg = f"No zone was found that {name} is in; the resolver {resolver.address} knows no SOA above it"
+        raise LookupFailed(msg)
+    return zone
+
+
+def names_upwards(name: str) -> list[str]:
+    """`name` and every name above it, the closest first, without the root."""
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))]
+
+
+def first_zone(resolver: Resolver, names: Iterable[str]) -> str | None:
+    """The first of `names` that is a zone, by its SOA; None where none is. Raises LookupFailed."""
+    for name in names:
+        answer = resolver.lookup(name, "SOA")
         if answer.status is Status.FOUND and not answer.cname_chain:
-            return candidate
-    raise LookupFailed(f"No zone was found that {name} is in; the resolver {resolver.address} knows no SOA above it")
+            return name
+    return None
 
 
 def servers_of(resolver: Resolver, zone: str, *, port: int = 53) -> tuple[Server, ...]:
@@ -124,11 +149,16 @@ def servers_of(resolver: Resolver, zone: str, *, port: int = 53) -> tuple[Server
 
     A server whose addresses cannot be found is there with the reason.
     """
+    names = names_of_servers(resolver, zone)
+    return tuple(server for name in names for server in addresses_of_server(resolver, name, port))
+
+
+def names_of_servers(resolver: Resolver, zone: str) -> list[str]:
+    """The names of `zone`'s name servers, sorted. Raises LookupFailed when there are no NS records."""
     answer = resolver.lookup(zone, "NS")
     if answer.status is not Status.FOUND:
         raise LookupFailed(f"Zone {zone} has no NS records")
-    names = sorted(text.rstrip(".").lower() for text in answer.records)
-    return tuple(server for name in names for server in addresses_of_server(resolver, name, port))
+    return sorted(text.rstrip(".").lower() for text in answer.records)
 
 
 def addresses_of_server(
@@ -165,7 +195,7 @@ def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
         return ServerAnswer(server, name, error=server.problem)
     owner = absolute_name(name)
     try:
-        answer = _answer(server, owner, "TLSA", timeout)
+        answer = response(server, owner, "TLSA", timeout)
         if delegated := _delegation(answer, owner):
             return ServerAnswer(server, name, delegated=delegated)
         _require_authority(answer, owner)
@@ -198,12 +228,16 @@ def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
 
 def _authoritative(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
     """An authoritative answer, positive or negative. Raises LookupFailed for all else: lame, refused, broken."""
-    answer = _answer(server, name, rdtype, timeout)
+    answer = response(server, name, rdtype, timeout)
     _require_authority(answer, name)
     return answer
 
 
-def _answer(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
+def response(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:
+    """What one server answers without recursion, a referral included; `timeout` is in seconds.
+
+    Raises LookupFailed without an answer, and for a rcode other than NOERROR and NXDOMAIN.
+    """
     answer = exchange(question(name, rdtype, recursion=False), server.address, server.port, timeout)
     if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         failure = _Lame if answer.rcode() in (dns.rcode.REFUSED, dns.rcode.NOTAUTH) else LookupFailed

@@ -21,14 +21,11 @@ with importing():
     import dns.flags
     import dns.message
     import dns.name
-    import dns.rcode
     import dns.rdatatype
 
-from ._authoritative import Server, addresses_of_server, servers_of
+from ._authoritative import Server, addresses_of_server, first_zone, names_of_servers, names_upwards, response
 from ._errors import LookupFailed
-from ._exchange import exchange
-from ._question import question
-from ._resolver import Resolver, Status, absolute_name, name_text
+from ._resolver import Resolver, absolute_name, name_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,13 +63,7 @@ def parent_servers_of(
 
 def _parent_of(resolver: Resolver, zone: str) -> str | None:
     """The zone that delegates `zone`; None where the resolver knows of none. Raises LookupFailed."""
-    labels = zone.split(".")
-    for start in range(1, len(labels) + 1):
-        candidate = ".".join(labels[start:]) or "."
-        answer = resolver.lookup(candidate, "SOA")
-        if answer.status is Status.FOUND and not answer.cname_chain:
-            return candidate
-    return None
+    return first_zone(resolver, [*names_upwards(zone)[1:], "."])
 
 
 def _delegation_of(resolver: Resolver, zone: str, parent: str, port: int, timeout: float) -> dict[str, tuple[str, ...]]:
@@ -82,16 +73,17 @@ def _delegation_of(resolver: Resolver, zone: str, parent: str, port: int, timeou
     """
     deadline = time.monotonic() + 2 * timeout
     trouble = LookupFailed(f"Zone {parent} has no server that can be asked")
-    for server in servers_of(resolver, parent, port=port):
+    # One after the other, addresses too: a top level domain has a dozen servers, and the first that tells is enough.
+    names = names_of_servers(resolver, parent)
+    for server in (one for name in names for one in addresses_of_server(resolver, name, port)):
         if server.problem is not None:
             trouble = LookupFailed(f"{server.name}: {server.problem}")
             continue
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        query = question(absolute_name(zone), "NS", recursion=False)
         try:
-            return _read(zone, exchange(query, server.address, port, min(timeout / 2, left)))
+            return _read(zone, response(server, absolute_name(zone), "NS", min(timeout / 2, left)))
         except LookupFailed as error:
             trouble = error
     raise trouble
@@ -99,8 +91,6 @@ def _delegation_of(resolver: Resolver, zone: str, parent: str, port: int, timeou
 
 def _read(zone: str, answer: dns.message.Message) -> dict[str, tuple[str, ...]]:
     """The servers in a referral. Raises LookupFailed when the answer is none and has no authority either."""
-    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        raise LookupFailed(f"It answered {dns.rcode.to_text(answer.rcode())} to {zone} NS")
     if answer.flags & dns.flags.AA:
         return {}  # it serves the zone itself, and so says what the zone says; or there is no delegation
     owner = absolute_name(zone)

@@ -19,6 +19,7 @@ from ._rollover_agent import Agent
 from ._rollover_config import config_of
 from ._rollover_json import as_json
 from ._rollover_metrics import write_metrics
+from ._rollover_pace import ACTS, published_at
 from ._rollover_state import Kind
 from ._rollover_wake import wake_next
 
@@ -29,8 +30,6 @@ if t.TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_ACTS: t.Final = (Kind.PUBLISH, Kind.DEPLOY, Kind.RETIRE)
-
 
 def run(options: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """The result of the module for its ``options``. Raises DaneError."""
@@ -38,7 +37,7 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     agent = Agent(config)
     if check_mode or options["state"] == "planned":
         done = agent.plan()
-        return _result(done, changed=check_mode and done.decision is not None and done.decision.kind in _ACTS)
+        return _result(done, changed=check_mode and done.decision is not None and done.decision.kind in ACTS)
     if options["state"] in ("begun", "emergency", "rolled_back"):
         with agent.store.locked():
             if options["state"] == "rolled_back":
@@ -70,7 +69,7 @@ def _diff(done: Run) -> dict[str, str]:
     before, after = "", ""
     for owner, records in sorted(decision.owners.items()):
         ttl = done.config.ttl
-        there = {record for answer in observed.answers[owner] for record in answer.records}
+        there = published_at(done.sight, owner)
         before += zone_file_lines(owner, max((answer.ttl for answer in observed.answers[owner]), default=ttl), there)
         after += zone_file_lines(owner, ttl, records)
     if decision.kind is Kind.DEPLOY and observed.deployed is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from datetime import UTC, datetime
 
+from ._rollover_pace import published_at
 from ._rollover_state import Kind
 from ._rollover_timeline import shortened, timeline
 
@@ -90,7 +91,7 @@ def _changes(run: Run) -> list[str]:
         return []
     found = []
     for owner, records in sorted(run.decision.owners.items()):
-        there = {record for answer in run.sight.observed.answers[owner] for record in answer.records}
+        there = published_at(run.sight, owner)
         found += [f"    + {owner}  {shortened(record)}" for record in sorted(set(records) - there)]
         found += [f"    - {owner}  {shortened(record)}" for record in sorted(there - set(records))]
     return found

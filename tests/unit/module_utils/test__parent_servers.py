@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import dns.rdatatype
 import pytest
@@ -61,11 +62,7 @@ def named(respond: Callable[[Message], Reply], **found: tuple[str, ...] | Lookup
     table = Table(found={**FOUND, **{(key.replace("_", "."), "A"): value for key, value in found.items()}})
     with ScriptedNameserver(lambda query, _transport: respond(query)) as server:
         servers = parent_servers_of(table, ZONE, ["ns1.example.org"], port=server.port, timeout=0.5)
-        port = server.port
-    return tuple(
-        Server(one.name, one.address, 53, one.problem and one.problem.replace(str(port), "53"), one.parent_only)
-        for one in servers
-    )
+    return tuple(replace(one, port=53) for one in servers)
 
 
 def test_servers_that_the_zone_names_too_are_not_told_again() -> None:
