@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reliability", description="kill -9 during rollovers.")
     parser.add_argument("--moments", type=int, default=50, help="random moments at which the agent is killed (50)")
-    parser.add_argument("--others", type=int, default=10, help="random moments at which each other part is killed (10)")
+    parser.add_argument("--others", type=int, default=50, help="random moments at which each other part is killed (50)")
     parser.add_argument("--most", type=int, default=400, help="effects of the agent before which it is killed (400)")
     parser.add_argument("--stride", type=int, default=8, help="others are killed before every so many effects (8)")
     parser.add_argument("--ttl", type=int, default=3, help="TTL of the TLSA records in seconds (3)")

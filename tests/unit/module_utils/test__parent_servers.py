@@ -61,7 +61,7 @@ def named(respond: Callable[[Message], Reply], **found: tuple[str, ...] | Lookup
     """What a parent with one server that answers so names beside ns1.example.org; all ports are 53 in the result."""
     table = Table(found={**FOUND, **{(key.replace("_", "."), "A"): value for key, value in found.items()}})
     with ScriptedNameserver(lambda query, _transport: respond(query)) as server:
-        servers = parent_servers_of(table, ZONE, ["ns1.example.org"], port=server.port, timeout=0.5)
+        servers = parent_servers_of(table, ZONE, ["ns1.example.org"], port=server.port, timeout=2)
     return tuple(replace(one, port=53) for one in servers)
 
 
@@ -129,7 +129,7 @@ def test_the_parent_of_a_zone_far_below_is_found_and_asked_where_it_answers() ->
     )
     authority = ("deep.down.example.org. 600 IN NS ns9.example.net.",)
     with ScriptedNameserver(lambda query, _transport: reply(query, authority=authority, flags="QR")) as server:
-        (found,) = parent_servers_of(table, "deep.down.example.org", [], port=server.port, timeout=0.5)
+        (found,) = parent_servers_of(table, "deep.down.example.org", [], port=server.port, timeout=2)
     assert (found.name, found.problem) == ("ns9.example.net", "it has no address")
 
 
@@ -139,7 +139,7 @@ def look(former: Callable[[Message], Reply]) -> tuple[Served, ...]:
         ScriptedNameserver(both) as server,
         ScriptedNameserver(lambda query, _transport: former(query), port=server.port, address="127.0.0.2"),
     ):
-        return Observer(Table(found=FOUND, signer=ZONE), 0.5, server.port).look(NAME)
+        return Observer(Table(found=FOUND, signer=ZONE), 2, server.port).look(NAME)
 
 
 def test_a_former_dns_host_that_serves_old_records_is_waited_for() -> None:
@@ -165,7 +165,7 @@ def test_the_agent_hears_of_it() -> None:
         ScriptedNameserver(both) as server,
         ScriptedNameserver(lambda query, _transport: records(query, OLD), port=server.port, address="127.0.0.2"),
     ):
-        answers, _aliased = answers_at(Observer(Table(found=FOUND, signer=ZONE), 0.5, server.port), [NAME])
+        answers, _aliased = answers_at(Observer(Table(found=FOUND, signer=ZONE), 2, server.port), [NAME])
     assert {(one.server, one.records) for one in answers[NAME]} == {
         ("ns1.example.org", frozenset({NEW})),
         ("ns9.former.example, which only the parent zone names", frozenset({OLD})),

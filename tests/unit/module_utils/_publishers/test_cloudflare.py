@@ -38,9 +38,7 @@ def cloudflare() -> Iterator[CloudflareStandIn]:
 
 def publisher(cloudflare: CloudflareStandIn, slept: list[float] | None = None, token: str = "") -> CloudflarePublisher:
     waits = slept if slept is not None else []
-    return CloudflarePublisher(
-        CloudflareApi(token or cloudflare.token, url=cloudflare.url, timeout=1, sleep=waits.append)
-    )
+    return CloudflarePublisher(CloudflareApi(token or cloudflare.token, url=cloudflare.url, sleep=waits.append))
 
 
 def publish(
@@ -287,7 +285,7 @@ def test_aliases_that_do_not_end(cloudflare: CloudflareStandIn) -> None:
 def test_nobody_answers() -> None:
     with CloudflareStandIn(["example.org"]) as cloudflare:
         url = cloudflare.url
-    api = CloudflareApi("t", url=url, timeout=1)
+    api = CloudflareApi("t", url=url)
     with pytest.raises(PublisherUnavailable, match=re.escape(f"{url}/zones does not answer: ")):
         CloudflarePublisher(api).read([NAME])
 

@@ -50,7 +50,7 @@ def test_a_read_that_fails_is_no_empty_rrset(rcode: str) -> None:
         return reply(query, rcode=rcode)
 
     with ScriptedNameserver(respond) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         with pytest.raises(
             PublisherUnavailable,
             match=re.escape(f"the name server 127.0.0.1 port {server.port}: it answered {rcode} when asked for {NAME}"),
@@ -64,13 +64,13 @@ def test_a_truncated_answer_is_read_whole_by_tcp() -> None:
         return reply(query, flags="QR AA TC") if transport == "udp" else content(query)
 
     with ScriptedNameserver(respond) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         assert [record.to_text() for record in publisher.read([NAME])[NAME].records] == [OLD]
 
 
 def test_a_lame_server_is_no_empty_zone() -> None:
     with ScriptedNameserver(lambda query, _transport: reply(query, authority=(SOA,), flags="QR RA")) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         with pytest.raises(PublisherRefused, match="is in no zone that it is authoritative for"):
             publisher.read([NAME])
 
@@ -89,7 +89,7 @@ def test_updates_that_fail_name_server_zone_and_cause(rcode: str, message: str) 
         return reply(query, rcode=rcode) if is_update(query) else content(query)
 
     with ScriptedNameserver(respond) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         outcome = converge(publisher, wanted_rrsets([{"name": NAME, "records": [NEW]}], State.EXACT), resolver=None)
     place = f"the name server 127.0.0.1 port {server.port}"
     assert outcome.errors["example.org"].startswith(f"Zone example.org: {place}: {message}")
@@ -110,7 +110,7 @@ def test_a_connection_that_drops_between_two_messages_has_removed_nothing() -> N
         Change(f"_25._tcp.h{number}.example.org", "example.org", (old,), (new,), 300, 300) for number in range(1000)
     ]
     with ScriptedNameserver(respond) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         with pytest.raises(PublisherUnavailable, match="closed the connection before its answer was complete"):
             publisher.apply("example.org", changes)
     (message,) = taken
@@ -128,7 +128,7 @@ def test_aliases_have_an_end(aliases: int) -> None:
         return reply(query, authority=(SOA,))
 
     with ScriptedNameserver(respond) as server:
-        publisher = Rfc2136Publisher("127.0.0.1", port=server.port, timeout=1)
+        publisher = Rfc2136Publisher("127.0.0.1", port=server.port)
         if aliases <= rfc2136.MAX_ALIASES:
             assert publisher.read([NAME])[NAME].owner == f"a{aliases}.example.org"
         else:
