@@ -28,6 +28,7 @@ with importing():
 
 from ._errors import InvalidInput, LookupFailed
 from ._exchange import exchange
+from ._names import names_upwards
 from ._question import question
 from ._resolver import Resolver, Status, absolute_name, name_text
 from ._tlsa import TlsaRecord
@@ -43,7 +44,6 @@ __all__ = [
     "first_zone",
     "host_of",
     "names_of_servers",
-    "names_upwards",
     "response",
     "servers_of",
     "zone_of",
@@ -127,12 +127,6 @@ def zone_of(resolver: Resolver, name: str) -> str:
         msg = f"No zone was found that {name} is in; the resolver {resolver.address} knows no SOA above it"
         raise LookupFailed(msg)
     return zone
-
-
-def names_upwards(name: str) -> list[str]:
-    """`name` and every name above it, the closest first, without the root."""
-    labels = name.split(".")
-    return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def first_zone(resolver: Resolver, names: Iterable[str]) -> str | None:

@@ -18,7 +18,7 @@ import unicodedata
 
 from ._errors import InvalidName
 
-__all__ = ["TRANSPORTS", "matches_reference", "tlsa_owner_name", "to_ascii"]
+__all__ = ["TRANSPORTS", "matches_reference", "names_upwards", "tlsa_owner_name", "to_ascii"]
 
 TRANSPORTS: t.Final = ("tcp", "udp", "sctp")
 
@@ -106,6 +106,12 @@ def tlsa_owner_name(host: str, port: int, transport: str = "tcp") -> str:
         msg = f"Owner name {name!r} is longer than {_MAX_NAME} characters"
         raise InvalidName(msg)
     return name
+
+
+def names_upwards(name: str) -> list[str]:
+    """``name`` and every name above it, the closest first, without the root."""
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def matches_reference(presented: str, reference: str) -> bool:

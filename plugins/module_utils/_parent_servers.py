@@ -23,8 +23,9 @@ with importing():
     import dns.name
     import dns.rdatatype
 
-from ._authoritative import Server, addresses_of_server, first_zone, names_of_servers, names_upwards, response
+from ._authoritative import Server, addresses_of_server, first_zone, names_of_servers, response
 from ._errors import LookupFailed
+from ._names import names_upwards
 from ._resolver import Resolver, absolute_name, name_text
 
 if t.TYPE_CHECKING:

@@ -24,6 +24,7 @@ from .._errors import (
     PublisherRefused,
     PublisherUnavailable,
 )
+from .._names import names_upwards
 from .._publication import Published
 from .._records import TextRecord
 from .._tlsa import TlsaRecord
@@ -110,9 +111,7 @@ class CloudflarePublisher(Publisher):
         """The closest zone above `owner`; the list of zones is asked for once."""
         if not self._zones:
             self._zones = {str(zone["name"]).lower(): str(zone["id"]) for zone in self._api.pages("/zones", {})}
-        labels = owner.split(".")
-        for start in range(len(labels)):
-            candidate = ".".join(labels[start:])
+        for candidate in names_upwards(owner):
             if candidate in self._zones:
                 return candidate
         raise PublisherRefused(f"{owner} is in no zone that this token can see")

@@ -14,8 +14,10 @@ whole zone matters: some write it anew, and what they are not given would be gon
 from __future__ import annotations
 
 import typing as t
+from itertools import takewhile
 
 from .._errors import InvalidRecord, PublisherConflict, PublisherRefused, PublisherUnavailable
+from .._names import names_upwards
 from .._publication import DEFAULT_TTL, Published
 from .._records import TextRecord
 from .._tlsa import TlsaRecord
@@ -81,14 +83,12 @@ class OctodnsPublisher(Publisher):
         here = _at(self._zones[zone], owner)
         if "CNAME" in here:
             return _plain(str(here["CNAME"].value))
-        ancestor = owner.partition(".")[2]
-        while ancestor != zone and ancestor:
+        for ancestor in takewhile(lambda name: name != zone, names_upwards(owner)[1:]):
             above = _at(self._zones[zone], ancestor)
             if "DNAME" in above:
                 return f"{owner.removesuffix(ancestor)}{_plain(str(above['DNAME'].value))}"
             if "NS" in above:
                 raise PublisherRefused(f"{self.place}: {owner} is in {ancestor}, which {zone} delegates to others")
-            ancestor = ancestor.partition(".")[2]
         return None
 
     def _content(self, zone: Zone, owner: str) -> tuple[int | None, tuple[Record, ...]]:

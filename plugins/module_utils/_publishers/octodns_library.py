@@ -24,7 +24,7 @@ from functools import partial
 from importlib import import_module
 
 from .._errors import InvalidInput, PublisherRefused, PublisherUnavailable
-from .._names import to_ascii
+from .._names import names_upwards, to_ascii
 from .._secrets import secret_values
 
 if t.TYPE_CHECKING:
@@ -88,9 +88,7 @@ class OctodnsProvider:
     def zone_of(self, owner: str) -> str:
         """The closest zone above `owner`. Raises PublisherRefused and PublisherUnavailable."""
         zones = self._known_zones()
-        labels = owner.split(".")
-        for start in range(1, len(labels)):
-            candidate = ".".join(labels[start:])
+        for candidate in names_upwards(owner)[1:]:
             if candidate in zones:
                 return candidate
         raise PublisherRefused(f"{self.place}: {owner} is in no zone of it")

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidName
 from ansible_collections.mailsec.dane.plugins.module_utils._names import (
     matches_reference,
+    names_upwards,
     tlsa_owner_name,
     to_ascii,
 )
@@ -113,6 +114,11 @@ TEST_OWNER_NAME_FAIL: list[tuple[str, int, str, str]] = [
 def test_owner_name_fail(host: str, port: int, transport: str, error: str) -> None:
     with pytest.raises(InvalidName, match=f"^{re.escape(error)}$"):
         tlsa_owner_name(host, port, transport)
+
+
+def test_names_upwards() -> None:
+    assert names_upwards("_25._tcp.example.org") == ["_25._tcp.example.org", "_tcp.example.org", "example.org", "org"]
+    assert names_upwards("org") == ["org"]
 
 
 TEST_MATCHES_REFERENCE: list[tuple[str, str, bool]] = [
