@@ -25,10 +25,10 @@ if t.TYPE_CHECKING:
 
     Policy = Mapping[str, t.Any]
 
-__all__ = ["heading", "merged_tls_reports", "own_policies", "tls_report_lines", "tls_report_metrics"]
+__all__ = ["heading", "merged_tls_reports", "own_policies", "reasons", "tls_report_lines", "tls_report_metrics"]
 
 _NAME: t.Final = re.compile(r"[a-z0-9._-]+")
-_COUNTS: t.Final = ("reports", "repeated", "mails_without_report")
+_COUNTS: t.Final = ("reports", "repeated", "contradicting", "left_out", "mails_without_report")
 
 
 def merged_tls_reports(results: Mapping[str, Mapping[str, t.Any]]) -> dict[str, t.Any] | None:
@@ -39,7 +39,7 @@ def merged_tls_reports(results: Mapping[str, Mapping[str, t.Any]]) -> dict[str, 
     if not results:
         return None
     for machine, result in results.items():
-        missing = [key for key in (*_COUNTS, "refused", "policies") if key not in result]
+        missing = [key for key in (*_COUNTS, "refused", "missing", "policies") if key not in result]
         if missing:
             msg = f"The result of mailsec.dane.tlsrpt_info of {machine} lacks {', '.join(missing)}"
             raise InvalidInput(msg)
@@ -55,6 +55,9 @@ def merged_tls_reports(results: Mapping[str, Mapping[str, t.Any]]) -> dict[str, 
             for machine, result in results.items()
             for one in result["refused"]
         ],
+        "missing": [
+            {"machine": machine, "place": place} for machine, result in results.items() for place in result["missing"]
+        ],
         "policies": [policies[key] for key in sorted(policies)],
     }
 
@@ -63,9 +66,12 @@ def _together(one: Policy, other: Policy) -> dict[str, t.Any]:
     failures: dict[tuple[str, str], dict[str, t.Any]] = {}
     for failure in (*one["failures"], *other["failures"]):
         key = (failure["result_type"], failure["host"])
-        known = failures.get(key, {**failure, "count": 0, "organizations": []})
-        organizations = sorted({*known["organizations"], *failure["organizations"]})
-        failures[key] = {**known, "count": known["count"] + failure["count"], "organizations": organizations}
+        known = failures.get(key, {**failure, "count": 0, "organizations": [], "reasons": []})
+        failures[key] = {
+            **known,
+            "count": known["count"] + failure["count"],
+            **{name: sorted({*known[name], *failure[name]}) for name in ("organizations", "reasons")},
+        }
     return {
         **one,
         "successful": one["successful"] + other["successful"],
@@ -93,6 +99,8 @@ def heading(report: Mapping[str, t.Any]) -> str:
     left_out = len(section["policies"]) - len(own_policies(report))
     parts = [f"{section['reports']} from other mail hosts"]
     parts += [f"{section['repeated']} came again"] * bool(section["repeated"])
+    parts += [f"{section['contradicting']} contradict another of the same name"] * bool(section["contradicting"])
+    parts += [f"{section['left_out']} older ones left out"] * bool(section["left_out"])
     parts += [f"{len(section['refused'])} refused"] * bool(section["refused"])
     parts += [f"{left_out} on other domains not shown"] * bool(left_out)
     return ", ".join(parts)
@@ -114,11 +122,17 @@ def tls_report_lines(report: Mapping[str, t.Any], *, only_problems: bool = False
         )
         lines += [
             f"    {failure['count']} {failure['result_type']} at {failure['host'] or 'no host named'} "
-            f"({', '.join(failure['organizations'])})"
+            f"({', '.join(failure['organizations'])}){reasons(failure)}"
             for failure in policy["failures"]
         ]
+    lines += [f"  nothing is there yet on {one['machine']}: {one['place']}" for one in section["missing"]]
     lines += [f"  refused on {one['machine']}: {one['place']}: {one['reason']}" for one in section["refused"]]
     return [printable(line) for line in lines]
+
+
+def reasons(failure: Mapping[str, t.Any]) -> str:
+    """What senders added in their own words, as the end of a line; empty where nothing."""
+    return f": {'; '.join(failure['reasons'])}" if failure["reasons"] else ""
 
 
 def tls_report_metrics(report: Mapping[str, t.Any]) -> list[str]:

@@ -12,7 +12,7 @@ import html
 import typing as t
 
 from ._printable import printable
-from ._report_tlsrpt import heading, own_policies
+from ._report_tlsrpt import heading, own_policies, reasons
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def _policy(policy: Mapping[str, t.Any]) -> str:
     failures = _table(
         (
             f"{failure['count']} {failure['result_type']}",
-            f"at {failure['host'] or 'no host named'}, reported by {', '.join(failure['organizations'])}",
+            f"at {failure['host'] or 'no host named'}, by {', '.join(failure['organizations'])}{reasons(failure)}",
         )
         for failure in policy["failures"]
     )

@@ -55,6 +55,11 @@ _MAX_FAILURES: t.Final = 10_000
 _MAX_TEXT: t.Final = 255
 _MAX_COUNT: t.Final = 1 << 53
 _TOKEN = re.compile(r"[a-z0-9-]{1,64}")
+# RFC 3339 section 5.6. The offset may be missing, as some senders write it; it can only be UTC then.
+_MOMENT = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<minute>[0-9]{2}:[0-9]{2}):(?P<second>[0-9]{2})"
+    r"(?P<fraction>\.[0-9]{1,6})?[0-9]{0,9}(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,16 @@ class Failure:
     sending_address: str = ""
     reason_code: str = ""
     information: str = ""
+
+    @property
+    def host(self) -> str:
+        """The receiving host by its name, else by its address; empty where the sender gave neither."""
+        return self.receiving_host or self.receiving_address
+
+    @property
+    def reason(self) -> str:
+        """What the sender adds to the result type, empty where nothing."""
+        return ": ".join(text for text in (self.reason_code, self.information) if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,7 @@ def parse_report(data: bytes, domain: str = "") -> Report:
         msg = f"it is larger than {MAX_JSON >> 20} MiB"
         raise InvalidReport(msg)
     try:
-        document = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+        document = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_each_once)
     except UnicodeDecodeError as exc:
         msg = f"it is not UTF-8: octet {exc.start} is {data[exc.start]:#04x}"
         raise InvalidReport(msg) from None
@@ -165,6 +180,17 @@ def _no_constant(name: str) -> t.NoReturn:
     raise ValueError(msg)
 
 
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object. Which of two values under one name holds is left open by RFC 8259 section 4."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        msg = f"{_clean(twice)!r} stands twice in one object"
+        raise ValueError(msg)
+    return members
+
+
 def _object(value: object, what: str) -> dict[str, object]:
     if not isinstance(value, dict):
         msg = f"{what} is missing, or is no JSON object"
@@ -208,10 +234,15 @@ def _count(source: t.Mapping[str, object], key: str) -> int:
 
 def _moment(source: t.Mapping[str, object], key: str) -> datetime:
     text = _text(source, key)
+    msg = f"{key} is {text!r}, and must be a date and time such as 2026-11-22T00:00:00Z"
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise InvalidReport(msg)
+    # A leap second is the last one of its minute here.
+    second = "59" if found["second"] == "60" else found["second"]
+    offset = (found["offset"] or "Z").upper()
     try:
-        moment = datetime.fromisoformat(text)
-        # RFC 3339 wants the offset; without one it can only be UTC.
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(f"{found['day']}T{found['minute']}:{second}{found['fraction'] or ''}{offset}")
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        msg = f"{key} is {text!r}, and must be a date and time such as 2026-11-22T00:00:00Z"
         raise InvalidReport(msg) from None

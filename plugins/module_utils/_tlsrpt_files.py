@@ -11,11 +11,13 @@ What is read, unpacked and kept is bounded for all paths together, whatever stra
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
 import typing as t
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from ._errors import InvalidInput, InvalidReport
@@ -27,6 +29,7 @@ from ._tlsrpt_mail import (
     messages_of,
     report_of,
     reports_of_mail,
+    sent_at,
 )
 from ._tlsrpt_summary import Summary
 
@@ -42,10 +45,11 @@ _MAX_FILES: t.Final = 20_000
 _MAX_MAILBOX: t.Final = 512 << 20
 _MAX_READ: t.Final = 1 << 30  # octets of all files together
 _MAX_SECONDS: t.Final = 30.0  # of processor time; a mail can be made so that taking it apart is slow
-_MAX_JSON: t.Final = 64 << 20  # octets of JSON, once unpacked, of all reports together
+_MAX_JSON: t.Final = 256 << 20  # octets of JSON, once unpacked, of all reports together that were read
 _MAX_REPORTS: t.Final = 50_000
 _MAX_REFUSED: t.Final = 1_000
 _LINE: t.Final = 1 << 16
+_CLOCKS_DIFFER: t.Final = timedelta(days=1)  # how much the sender's clock may be behind
 
 
 class _Enough(Exception):  # noqa: N818  # ends the reading, and is no error
@@ -56,11 +60,16 @@ class _Enough(Exception):  # noqa: N818  # ends the reading, and is no error
 class Collection:
     """What the reports say, each counted once; what was refused, with place and reason; mails without a report."""
 
+    since: datetime | None = None
     summary: Summary = field(default_factory=Summary)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     repeated: int = 0
+    contradicting: int = 0
+    left_out: int = 0
     without_report: int = 0
-    _known: set[tuple[str, str, datetime]] = field(default_factory=set)
+    _known: set[bytes] = field(default_factory=set)
+    _named: set[tuple[str, str, datetime]] = field(default_factory=set)
     _refused_more: int = 0
     _files: int = 0
     _read: int = 0
@@ -76,14 +85,28 @@ class Collection:
         if isinstance(found, InvalidReport):
             self.refuse(place, str(found))
             return
-        key = (found.organization, found.identifier, found.begin)
-        if key in self._known:
+        if self.since is not None and found.end < self.since:
+            self.left_out += 1
+            return
+        # Anybody can send a report under another's name, so only the same words are the same report.
+        content = hashlib.sha256(repr(found).encode("utf-8", "surrogatepass")).digest()
+        if content in self._known:
             self.repeated += 1
             return
         if len(self._known) >= _MAX_REPORTS:
             raise _Enough(f"there are more than {_MAX_REPORTS} reports")
-        self._known.add(key)
+        self._known.add(content)
+        name = (found.organization, found.identifier, found.begin)
+        self.contradicting += name in self._named
+        self._named.add(name)
         self.summary.add(found)
+
+    def is_old(self, message: bytes) -> bool:
+        """Whether a mail was sent so long ago that no report in it can be of a time that is asked for."""
+        if self.since is None:
+            return False
+        sent = sent_at(message)
+        return sent is not None and sent < self.since - _CLOCKS_DIFFER
 
     def refuse(self, place: str, reason: str) -> None:
         if len(self.refused) < _MAX_REFUSED:
@@ -109,7 +132,7 @@ class Collection:
         if time.process_time() - self._began > _MAX_SECONDS:
             raise _Enough(f"reading took more than {_MAX_SECONDS:.0f} s")
 
-    def unpacked(self, octets: int) -> None:
+    def count(self, octets: int) -> None:
         """Note that a report has so much JSON."""
         self._json += octets
         if self._json > _MAX_JSON:
@@ -123,10 +146,11 @@ class Collection:
 def collect(paths: Iterable[str], since: datetime | None = None) -> Collection:
     """Read every report in files, directories of files, and maildirs. Raises InvalidInput for an unreadable path.
 
-    A path where nothing is yet, as a mailbox before its first mail, is listed among what was refused. Reports on a time
-    that ended before `since` are counted and not added up.
+    A path where nothing is yet, as a mailbox before its first mail, is listed by itself. Reports on a time that ended
+    before `since`, and mails that may have a report and were sent before it, are counted as left out. The newest files
+    of a directory are read first, so that limits meet the old ones.
     """
-    found = Collection(Summary(since))
+    found = Collection(since)
     for path in paths:
         try:
             for file in _files(Path(path)):
@@ -136,7 +160,7 @@ def collect(paths: Iterable[str], since: datetime | None = None) -> Collection:
                 except (InvalidReport, OSError) as exc:
                     found.refuse(_shown(file), str(exc))
         except FileNotFoundError:
-            found.refuse(_shown(Path(path)), "nothing is there; a mailbox is made when its first mail arrives")
+            found.missing.append(_shown(Path(path)))
         except _Enough as exc:
             found.refuse(_shown(Path(path)), f"{exc}; the rest was not read. Move old ones away")
             break
@@ -152,12 +176,21 @@ def _files(path: Path) -> Iterator[Path]:
             return
         maildir = [path / name for name in ("cur", "new") if (path / name).is_dir()]
         for directory in maildir or [path]:
-            yield from sorted(entry for entry in directory.iterdir() if not entry.is_dir())
+            entries = [entry for entry in directory.iterdir() if not entry.is_dir()]
+            yield from sorted(entries, key=lambda entry: (-_modified(entry), entry.name))
     except FileNotFoundError:
         raise
     except OSError as exc:
         msg = f"{path} cannot be read: {exc.strerror}"
         raise InvalidInput(msg) from exc
+
+
+def _modified(path: Path) -> int:
+    """In nanoseconds; 0 where a mail client has just moved the file."""
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path, found: Collection) -> None:
@@ -169,13 +202,16 @@ def _read(path: Path, found: Collection) -> None:
             msg = "it is no regular file"
             raise InvalidReport(msg)
         place = _shown(path)
-        if not looks_like_mail(file.read(_LINE)):
+        begin = file.read(_LINE)
+        if not begin:
+            return  # a mailbox whose mails were all taken away
+        if not looks_like_mail(begin):
             if status.st_size > MAX_INPUT:
                 msg = f"it has {status.st_size} octets, and {MAX_INPUT >> 20} MiB are read at most"
                 raise InvalidReport(msg)
             found.read(status.st_size)
             file.seek(0)
-            found.add(report_of(file.read(MAX_INPUT + 1), may_unpack=found.unpacked), place)
+            found.add(report_of(file.read(MAX_INPUT + 1), count=found.count), place)
             return
         if status.st_size > _MAX_MAILBOX:
             msg = f"the mailbox has {status.st_size} octets, and {_MAX_MAILBOX >> 20} MiB are read at most"
@@ -193,9 +229,12 @@ def _read_mail(message: bytes | None, place: str, found: Collection) -> None:
     if not may_have_report(message):
         found.without_report += 1
         return
+    if found.is_old(message):
+        found.left_out += 1
+        return
     found.go_on()
     try:
-        reports = reports_of_mail(message, may_unpack=found.unpacked)
+        reports = reports_of_mail(message, count=found.count)
     except InvalidReport as refused:
         found.add(refused, place)
         return

@@ -29,6 +29,7 @@ OTHERS: t.Final = "(others)"
 _MAX_GROUPS: t.Final = 500
 _MAX_FAILURES: t.Final = 100  # for each domain and type of policy
 _MAX_ORGANIZATIONS: t.Final = 50
+_MAX_REASONS: t.Final = 5  # for each kind of failure
 
 
 @dataclass
@@ -42,30 +43,30 @@ class _Group:
     organizations: set[str] = field(default_factory=set)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     informed: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def add(self, report: Report, policy: PolicyReport) -> None:
         self.begin, self.end = min(self.begin, report.begin), max(self.end, report.end)
         self.successful += policy.successful
         self.failed += policy.failed
-        _note(self.organizations, report.organization)
+        _note(self.organizations, report.organization, _MAX_ORGANIZATIONS)
         for failure in policy.failures:
-            key = (failure.result_type, failure.receiving_host)
+            key = (failure.result_type, failure.host)
             if key not in self.failures and len(self.failures) >= _MAX_FAILURES:
                 key = (OTHERS, OTHERS)
             self.failures[key] += failure.count
-            _note(self.informed.setdefault(key, set()), report.organization)
+            _note(self.informed.setdefault(key, set()), report.organization, _MAX_ORGANIZATIONS)
+            if failure.reason:
+                _note(self.reasons.setdefault(key, set()), failure.reason, _MAX_REASONS)
 
 
 class Summary:
-    """Adds up reports; those on a time that ended before ``since`` are passed over."""
+    """Adds up reports."""
 
-    def __init__(self, since: datetime | None = None) -> None:
-        self._since = since
+    def __init__(self) -> None:
         self._groups: dict[tuple[str, str], _Group] = {}
 
     def add(self, report: Report) -> None:
-        if self._since is not None and report.end < self._since:
-            return
         for policy in report.policies:
             key = (policy.domain, policy.policy_type)
             if key not in self._groups and len(self._groups) >= _MAX_GROUPS:
@@ -77,8 +78,8 @@ class Summary:
         return [_described(domain, kind, group) for (domain, kind), group in sorted(self._groups.items())]
 
 
-def _note(names: set[str], name: str) -> None:
-    names.add(name if len(names) < _MAX_ORGANIZATIONS else OTHERS)
+def _note(texts: set[str], text: str, limit: int) -> None:
+    texts.add(text if len(texts) < limit else OTHERS)
 
 
 def _described(domain: str, kind: str, group: _Group) -> dict[str, t.Any]:
@@ -91,7 +92,13 @@ def _described(domain: str, kind: str, group: _Group) -> dict[str, t.Any]:
         "begin": group.begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "end": group.end.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "failures": [
-            {"result_type": result, "host": host, "count": count, "organizations": sorted(group.informed[result, host])}
+            {
+                "result_type": result,
+                "host": host,
+                "count": count,
+                "organizations": sorted(group.informed[result, host]),
+                "reasons": sorted(group.reasons.get((result, host), ())),
+            }
             for (result, host), count in group.failures.most_common()
         ],
     }

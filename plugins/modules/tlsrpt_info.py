@@ -16,11 +16,12 @@ description:
   - Reads reports on TLS connections (RFC 8460) as they arrived, as mails in a mailbox file or a maildir, or as files,
     compressed with gzip or not, and adds up what senders saw.
   - Reports are written by strangers. A file or attachment of more than 4 MiB, before or after it is unpacked, a mail of
-    more than 8 MiB or 50 parts, and whatever is no report to the letter, is refused with the reason and does not stop
-    the rest. Signatures (DKIM) are not checked, so a report is a hint and no proof.
+    more than 8 MiB or 50 parts, an attachment whose file name has a slash or a control character, and whatever is no
+    report to the letter, is refused with the reason and does not stop the rest. Signatures (DKIM) are not checked, so a
+    report is a hint and no proof.
   - For all paths together, 1 GiB in 20,000 files is read at most, for 30 seconds of processor time at most, and 50,000
-    reports or 64 MiB of unpacked JSON. 500 domains and types of policies are kept apart, and of each 100 kinds of
-    failures; what goes beyond is added up as V((others\)).
+    reports or 256 MiB of their JSON; the newest files of a directory first. 500 domains and types of policies are kept
+    apart, and of each 100 kinds of failures; what goes beyond is added up as V((others\)).
 extends_documentation_fragment:
   - mailsec.dane._attributes
   - mailsec.dane._attributes.info
@@ -29,14 +30,14 @@ options:
     description:
       - Files and directories with reports. A directory with C(cur) or C(new) is taken for a maildir; of another one,
         all files in it are read.
-      - Links and what is no regular file are refused. So is a path where nothing is; a mailbox is made when its first
-        mail arrives.
+      - Links and what is no regular file are refused. A path where nothing is, as a mailbox before its first mail, is
+        named in RV(missing).
     type: list
     elements: path
     required: true
   days:
     description:
-      - Leave out reports on a time that ended more than so many days ago.
+      - Leave out reports on a time that ended more than so many days ago, and mails that were sent before it.
     type: int
 """
 
@@ -60,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reports:
-  description: How many reports were read, each counted once.
+  description: How many reports were read and are added up, each counted once.
   returned: success
   type: int
   sample: 12
@@ -69,6 +70,18 @@ repeated:
   returned: success
   type: int
   sample: 1
+contradicting:
+  description:
+    - How many have the sender, identifier and time of another report and say something else.
+    - All of them are added up, since one of them is forged and nobody can tell which.
+  returned: success
+  type: int
+  sample: 0
+left_out:
+  description: How many reports, and mails that may have one, are older than O(days).
+  returned: success
+  type: int
+  sample: 40
 mails_without_report:
   description: How many mails carry no report.
   returned: success
@@ -82,6 +95,12 @@ refused:
   sample:
     - place: /var/mail/tls-reports, mail 4
       reason: it unpacks to more than 4 MiB
+missing:
+  description: The paths where nothing is.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/mail/tls-reports]
 policies:
   description: What senders saw, for each domain and type of policy.
   returned: success
@@ -118,11 +137,17 @@ policies:
       type: str
       sample: "2026-11-21T23:59:59Z"
     failures:
-      description: The failed sessions by result type and receiving host, the most frequent first.
+      description:
+        - The failed sessions by result type and receiving host, the most frequent first. A host is named by its address
+          where the sender gave no name. Its C(reasons) are what senders added in their own words, five at most.
       type: list
       elements: dict
       sample:
-        - {result_type: tlsa-invalid, host: mx1.example.org, count: 303, organizations: [Company-X]}
+        - result_type: tlsa-invalid
+          host: mx1.example.org
+          count: 303
+          organizations: [Company-X]
+          reasons: [no TLSA record matches]
 """
 
 import typing as t
@@ -139,8 +164,11 @@ def _run(paths: list[str], days: int | None) -> dict[str, t.Any]:
         "changed": False,
         "reports": found.reports,
         "repeated": found.repeated,
+        "contradicting": found.contradicting,
+        "left_out": found.left_out,
         "mails_without_report": found.without_report,
         "refused": [{"place": place, "reason": reason} for place, reason in found.refused],
+        "missing": found.missing,
         "policies": found.summary.policies(),
     }
 

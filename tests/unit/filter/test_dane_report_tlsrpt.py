@@ -25,6 +25,13 @@ LOOK: t.Final[dict[str, t.Any]] = {
 }
 
 
+def failure(
+    result_type: str, host: str, count: int, organization: str = "Company-X", reasons: t.Sequence[str] = ()
+) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {"result_type": result_type, "host": host, "count": count}
+    return {**found, "organizations": [organization], "reasons": list(reasons)}
+
+
 def policy(**changes: object) -> dict[str, t.Any]:
     return {
         "domain": "example.org",
@@ -35,16 +42,17 @@ def policy(**changes: object) -> dict[str, t.Any]:
         "begin": "2026-11-20T00:00:00Z",
         "end": "2026-11-20T23:59:59Z",
         "failures": [
-            {"result_type": "tlsa-invalid", "host": "mx1.example.org", "count": 300, "organizations": ["Company-X"]},
-            {"result_type": "x-new", "host": "", "count": 3, "organizations": ["Company-X"]},
+            failure("tlsa-invalid", "mx1.example.org", 300, reasons=["no record matches", "twice seen"]),
+            failure("x-new", "", 3),
         ],
         **changes,
     }
 
 
 def reports(*policies: dict[str, t.Any], **changes: object) -> dict[str, t.Any]:
-    counts: dict[str, t.Any] = {"reports": 4, "repeated": 1, "mails_without_report": 2, "refused": []}
-    return {**counts, "policies": list(policies), "changed": False, **changes}
+    counts: dict[str, t.Any] = {"reports": 4, "repeated": 1, "contradicting": 0, "left_out": 0}
+    rest: dict[str, t.Any] = {"mails_without_report": 2, "refused": [], "missing": []}
+    return {**counts, **rest, "policies": list(policies), "changed": False, **changes}
 
 
 REFUSED: t.Final = [{"place": "/var/mail/tls-reports, mail 4", "reason": "it unpacks to more than 4 MiB"}]
@@ -66,7 +74,7 @@ def test_machines_are_added_up() -> None:
         begin="2026-11-19T00:00:00Z",
         end="2026-11-19T23:59:59Z",
         failures=[
-            {"result_type": "x-new", "host": "", "count": 400, "organizations": ["Company-Z"]},
+            failure("x-new", "", 400, "Company-Z", ["why"]),
         ],
     )
     report = t.cast("dict[str, t.Any]", dane_report(LOOK, tls_reports={**ONE, "mx2": reports(other)}))
@@ -77,9 +85,9 @@ def test_machines_are_added_up() -> None:
     assert (sts["policy_type"], sts["failed"]) == ("sts", 0)
     assert (tlsa["successful"], tlsa["failed"], tlsa["organizations"]) == (5330, 310, ["Company-X", "Company-Z"])
     assert (tlsa["begin"], tlsa["end"]) == ("2026-11-19T00:00:00Z", "2026-11-20T23:59:59Z")
-    assert [(one["result_type"], one["count"], one["organizations"]) for one in tlsa["failures"]] == [
-        ("x-new", 403, ["Company-X", "Company-Z"]),
-        ("tlsa-invalid", 300, ["Company-X"]),
+    assert tlsa["failures"] == [
+        {**failure("x-new", "", 403, reasons=["why"]), "organizations": ["Company-X", "Company-Z"]},
+        failure("tlsa-invalid", "mx1.example.org", 300, reasons=["no record matches", "twice seen"]),
     ]
     assert json.loads(t.cast("str", dane_report(LOOK, "json", tls_reports=ONE)))["tls_reports"]["reports"] == 4
 
@@ -90,13 +98,26 @@ def test_table() -> None:
         "TLS reports: 4 from other mail hosts, 1 came again, 1 refused",
         "  example.org  sts  5326 sessions succeeded, 0 failed, 2026-11-20 to 2026-11-20 (Company-X)",
         "  example.org  tlsa  5326 sessions succeeded, 303 failed, 2026-11-20 to 2026-11-20 (Company-X)",
-        "    300 tlsa-invalid at mx1.example.org (Company-X)",
+        "    300 tlsa-invalid at mx1.example.org (Company-X): no record matches; twice seen",
         "    3 x-new at no host named (Company-X)",
         "  refused on mx1: /var/mail/tls-reports, mail 4: it unpacks to more than 4 MiB",
     ]
     problems = t.cast("list[str]", dane_report(LOOK, "table", tls_reports=ONE, only_problems=True))
     assert [line for line in problems if " sts " in line] == []
     assert [line for line in problems if " tlsa " in line] != []
+
+
+def test_what_is_not_added_up_is_told() -> None:
+    missing = ["/var/mail/tls-reports"]
+    found = {"mx1": reports(policy(), contradicting=2, left_out=3, missing=missing), "mx2": reports(contradicting=1)}
+    lines = t.cast("list[str]", dane_report(LOOK, "table", tls_reports=found))
+    assert lines[2] == (
+        "TLS reports: 8 from other mail hosts, 2 came again, "
+        "3 contradict another of the same name, 3 older ones left out"
+    )
+    assert lines[-1] == "  nothing is there yet on mx1: /var/mail/tls-reports"
+    assert "dane_tls_reports_refused 0" in t.cast("str", dane_report(LOOK, "metrics", tls_reports=found))
+    assert "no record matches; twice seen" in t.cast("str", dane_report(LOOK, "html", tls_reports=found))
 
 
 def test_domains_that_the_report_is_not_about_are_only_counted() -> None:
@@ -134,9 +155,9 @@ class Elements(html.parser.HTMLParser):
 
 
 def test_nothing_that_a_stranger_wrote_does_harm() -> None:
-    failure = {"result_type": EVIL, "host": EVIL, "count": 1, "organizations": [EVIL]}
-    evil = policy(organizations=[EVIL], failures=[failure])
-    found = {"mx1": reports(evil, policy(domain=EVIL), refused=[{"place": EVIL, "reason": EVIL}])}
+    evil = policy(organizations=[EVIL], failures=[failure(EVIL, EVIL, 1, EVIL, [EVIL])])
+    refused = [{"place": EVIL, "reason": EVIL}]
+    found = {"mx1": reports(evil, policy(domain=EVIL), refused=refused, missing=[EVIL])}
     page = t.cast("str", dane_report(LOOK, "html", tls_reports=found))
     elements = Elements()
     elements.feed(page)

@@ -200,6 +200,7 @@ def test_reports_in_the_shapes_that_are_sent_are_added_up(tmp_path: Path) -> Non
             "host": "mx1.example.org",
             "count": 2,
             "organizations": ["Microsoft Corporation"],
+            "reasons": [],
         }
     ]
     assert (without["begin"], without["end"]) == ("2026-11-21T00:00:00Z", "2026-11-21T23:59:59Z")

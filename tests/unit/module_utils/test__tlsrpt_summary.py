@@ -30,8 +30,8 @@ def report(
     )
 
 
-def policies(*reports: Report, since: datetime | None = None) -> list[dict[str, t.Any]]:
-    summary = Summary(since)
+def policies(*reports: Report) -> list[dict[str, t.Any]]:
+    summary = Summary()
     for one in reports:
         summary.add(one)
     return summary.policies()
@@ -55,21 +55,44 @@ def test_reports_are_added_up_by_domain_and_policy() -> None:
                 "host": "mx2.example.org",
                 "count": 400,
                 "organizations": ["Company-X", "Company-Z"],
+                "reasons": [],
             },
             {
                 "result_type": "certificate-expired",
                 "host": "mx1.example.org",
                 "count": 100,
                 "organizations": ["Company-X"],
+                "reasons": [],
             },
         ],
     }
     assert (sts["policy_type"], sts["failed"]) == ("sts", 100)
 
 
-def test_old_reports_are_left_out() -> None:
-    assert policies(report(EXPIRED), since=END.replace(day=22)) == []
-    assert len(policies(report(EXPIRED), since=END)) == 1
+def test_a_host_without_a_name_is_named_by_its_address() -> None:
+    (found,) = policies(
+        report(
+            Failure("tlsa-invalid", 1, "mx1.example.org", "192.0.2.1"),
+            Failure("tlsa-invalid", 2, "", "192.0.2.2"),
+            Failure("tlsa-invalid", 3, "", "192.0.2.2"),
+        )
+    )
+    assert [(one["host"], one["count"]) for one in found["failures"]] == [("192.0.2.2", 5), ("mx1.example.org", 1)]
+
+
+def test_what_senders_add_in_their_own_words_is_kept_within_bounds() -> None:
+    (found,) = policies(
+        report(
+            Failure("validation-failure", 1, reason_code="X509_V_ERR_CERT_HAS_EXPIRED"),
+            Failure("validation-failure", 1, information="bad https response code: 404"),
+            Failure("validation-failure", 1, reason_code="code", information="words"),
+            Failure("validation-failure", 1),
+        ),
+        report(*(Failure("tlsa-invalid", 1, information=f"words {number:02}") for number in range(20))),
+    )
+    many, few = found["failures"]
+    assert few["reasons"] == ["X509_V_ERR_CERT_HAS_EXPIRED", "bad https response code: 404", "code: words"]
+    assert many["reasons"] == [OTHERS, *(f"words {number:02}" for number in range(5))]
 
 
 def test_domains_beyond_the_limit_are_added_up_as_others() -> None:
@@ -88,6 +111,7 @@ def test_failures_beyond_the_limit_are_added_up_as_others() -> None:
         "host": OTHERS,
         "count": 900,
         "organizations": ["Company-X"],
+        "reasons": [],
     }
 
 

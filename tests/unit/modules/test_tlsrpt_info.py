@@ -52,12 +52,12 @@ def test_reports_are_added_up_and_old_ones_left_out(capsys: pytest.CaptureFixtur
     (tmp_path / "bad.json").write_text("{")
     result = run(capsys, paths=[str(tmp_path)], days=7)
     assert not result["changed"]
-    assert result["reports"] == 2
+    assert (result["reports"], result["left_out"]) == (1, 1)
     (policy,) = result["policies"]
     assert (policy["domain"], policy["policy_type"]) == ("example.org", "tlsa")
     assert (policy["successful"], policy["failed"]) == (7, 2)
     assert policy["failures"] == [
-        {"result_type": "tlsa-invalid", "host": "", "count": 2, "organizations": ["Company-X"]}
+        {"result_type": "tlsa-invalid", "host": "", "count": 2, "organizations": ["Company-X"], "reasons": []}
     ]
     (refused,) = result["refused"]
     assert refused["place"] == str(tmp_path / "bad.json")
@@ -67,7 +67,7 @@ def test_reports_are_added_up_and_old_ones_left_out(capsys: pytest.CaptureFixtur
 def test_a_path_where_nothing_is_yet_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     result = run(capsys, paths=[f"{tmp_path}/none"])
     assert (result["reports"], result["policies"]) == (0, [])
-    assert [one["place"] for one in result["refused"]] == [f"{tmp_path}/none"]
+    assert (result["refused"], result["missing"]) == ([], [f"{tmp_path}/none"])
 
 
 def test_a_path_that_cannot_be_read_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
