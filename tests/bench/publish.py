@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publication import S
 from ansible_collections.mailsec.dane.plugins.module_utils._publishers.rfc2136 import Rfc2136Publisher
 
 from loopback_nameservers import Bind, Key, zone_text
+from peak_memory import peak_memory
 
 _COLLECTIONS: t.Final = Path(__file__).resolve().parents[2] / "build" / "collections"
 _ZONE: t.Final = "bench.example"
@@ -222,13 +222,13 @@ def _publish(order: dict[str, t.Any]) -> _Cost:
         for zone in order["zones"]
         for number in range(_PER_ZONE)
     ]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     began, spent = time.monotonic(), time.process_time()
     outcome = converge(Rfc2136Publisher.from_options(options), wanted_rrsets(entries, State.EXACT), resolver=None)
     clock, processor = time.monotonic() - began, time.process_time() - spent
     if outcome.errors or {len(there.records) for there in outcome.after.values()} != {1}:
         raise RuntimeError(f"not everything was published: {outcome.errors}")
-    return _Cost(processor, clock, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+    return _Cost(processor, clock, peak_memory() - before)
 
 
 def _row(name: str, costs: tuple[float, float], peer_name: str, unit: str, goal: float) -> dict[str, t.Any]:

@@ -5,7 +5,8 @@
 """What a run of the role unbound_resolver costs that changes nothing, beside DebOps' role unbound from PyPI.
 
 DebOps' role installs unbound, writes its configuration and a fact; ours also holds resolv.conf, Postfix's copy and the
-programs that write them, and ends with a proof. Both run on the same virgin host of the lab, one after the other.
+programs that write them, and ends with a proof. Both run on the same virgin host of the lab, one after the other. Of
+the public roles for unbound, DebOps' is the one that a registry of packages has; the others are in Galaxy alone.
 """
 
 from __future__ import annotations

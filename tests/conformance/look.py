@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dialogues import Starttls, starttls_of_port
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Resolver
 from ansible_collections.mailsec.dane.plugins.module_utils._verification import HostTarget, verify
+
+from peak_memory import peak_memory
 
 
 def _target(text: str) -> HostTarget:
     name, _colon, port = text.partition(":")
     number = int(port or 25)
     return HostTarget(name, number, starttls_of_port(number) or Starttls.SMTP)
-
-
-def _greatest_size() -> int:
-    """The most memory that this program held, in KiB. `getrusage` would count that of the program that started it."""
-    (line,) = (line for line in Path("/proc/self/status").read_text("ascii").splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1])
 
 
 def main() -> None:
@@ -38,7 +33,7 @@ def main() -> None:
         report = verify([], [_target(name) for name in names], Resolver())
     else:
         report = verify(names, [], Resolver())
-    size = _greatest_size()  # of the look, without these texts
+    size = peak_memory() // 1024  # of the look, without these texts
     rows = [row.to_mapping() for row in report.endpoints]
     domains = [{"domain": domain.domain, "verdict": domain.verdict} for domain in report.domains]
     sys.stdout.write(json.dumps({"endpoints": rows, "domains": domains, "size": size}))
