@@ -9,6 +9,7 @@ How real Postfix behaves is tested against real Postfix (tests/integration/postf
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,13 @@ class FakePostfix:
         elif "-P" in rest:
             return 0, "", ""
         elif "-x" in rest:
-            return 0, _settings({**self.defaults, **main}), ""
+            given = dict(word.split("=", 1) for at, word in enumerate(rest) if rest[at - 1] == "-o")
+            raw = {**self.defaults, **main, **given}
+            return (
+                0,
+                _settings({name: re.sub(r"\$(\w+)", lambda at: raw.get(at[1], at[0]), raw[name]) for name in raw}),
+                "",
+            )
         elif "-n" in rest:
             listed = "names-directory" in self.faults and self.log.count("postconf -n") % 2
             return 0, _settings({**main, "config_directory": str(directory)} if listed else main), ""

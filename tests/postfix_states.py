@@ -40,6 +40,10 @@ BOOKWORM_DEFAULTS: Final = {
     "mailbox_transport": "",
     "mydestination": "mx1.example.org, localhost.example.org, localhost",
     "myhostname": "mx1.example.org",
+    "parent_domain_matches_subdomains": (
+        "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,"
+        "relay_domains,smtpd_access_maps"
+    ),
     "postscreen_discard_ehlo_keywords": "",
     "postscreen_tls_security_level": "",
     "relay_domains": "",

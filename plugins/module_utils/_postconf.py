@@ -27,7 +27,7 @@ from ._programs import run_program, said
 
 if t.TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ._postfix_settings import Plan
 
@@ -98,9 +98,12 @@ class PostfixInstance:
         finally:
             os.close(handle)
 
-    def read(self) -> PostfixState:
-        """Ask postconf for everything, in four calls. Raises PostfixError when main.cf or master.cf is malformed."""
-        return _read(str(self._directory))
+    def read(self, given: Mapping[str, str] | None = None) -> PostfixState:
+        """Ask postconf for everything, in four calls; what is in force as if main.cf had the `given` settings.
+
+        Raises PostfixError when main.cf or master.cf is malformed.
+        """
+        return _read(str(self._directory), given or {})
 
     def main_cf(self) -> bytes:
         """Return main.cf as it is."""
@@ -190,11 +193,12 @@ class PostfixInstance:
         return running
 
 
-def _read(directory: str) -> PostfixState:
+def _read(directory: str, given: Mapping[str, str]) -> PostfixState:
+    overrides = [word for name, value in given.items() for word in ("-o", f"{name}={value}")]
     return PostfixState(
         directory=directory,
         explicit=_explicit(directory),
-        effective=parse_parameters(_output("postconf", "-c", directory, "-x", "-C", "builtin")),
+        effective=parse_parameters(_output("postconf", "-c", directory, "-x", *overrides, "-C", "builtin")),
         services=parse_services(
             _output("postconf", "-c", directory, "-M"), _output("postconf", "-c", directory, "-P", "-x")
         ),

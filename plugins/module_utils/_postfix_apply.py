@@ -21,10 +21,12 @@ from ._errors import InvalidCertificate, InvalidInput, PostfixError
 from ._postconf import PostfixInstance, instance_directory, replace_file
 from ._postfix import Finding, PostfixState, split_list
 from ._postfix_chain import chain_findings, key_algorithm
+from ._postfix_domains import missing_domains
 from ._postfix_inbound import inbound_findings
 from ._postfix_lookup import Table, policy_map_findings, resolver_findings
 from ._postfix_outbound import outbound_findings
 from ._postfix_policy import POLICY_HEADER, Policy, expired_policies, fingerprint_findings, render_policies
+from ._postfix_relaxed import relaxed_findings
 from ._postfix_settings import Plan, check_version, plan_settings
 
 if t.TYPE_CHECKING:
@@ -74,17 +76,17 @@ def apply(request: Request, *, today: dt.date, dry_run: bool) -> Change:
     directory = instance_directory(request.instance) if request.instance else request.directory or "/etc/postfix"
     postfix = PostfixInstance(directory)
     with postfix.lock():
-        state = postfix.read()
+        # What main.cf says of $myhostname is judged with the name that it will have.
+        state = postfix.read({"myhostname": request.wishes.hostname} if request.wishes.hostname else {})
         check_version(state)
         wishes, findings = _chain_files(request.wishes, dry_run=dry_run)
         findings += _ca_file(wishes.ca_file, dry_run=dry_run)
         table = Path(request.policy_file or Path(directory, "dane_policy"))
-        wishes = _policy_map(
-            replace(wishes, destinations=_missing(postfix, state, wishes.destinations)), request, table
-        )
+        missing = missing_domains(state, wishes.destinations, postfix.contains)
+        wishes = _policy_map(replace(wishes, destinations=missing), request, table)
         plan = plan_settings(state, wishes)
         planned = state.with_settings(plan.assignments, plan.removals)
-        findings += _look(postfix, planned, request, wishes)
+        findings += _look(postfix, state, planned, request, wishes)
         findings += expired_policies(request.policies or (), today)
         findings = _accepted(findings, request.accept)
         _refuse(findings)
@@ -127,7 +129,9 @@ def _accepted(findings: tuple[Finding, ...], accept: frozenset[str]) -> tuple[Fi
     return tuple(replace(f, severity="notice") if f.setting in accept else f for f in findings)
 
 
-def _look(postfix: PostfixInstance, planned: PostfixState, request: Request, wishes: Wishes) -> tuple[Finding, ...]:
+def _look(
+    postfix: PostfixInstance, before: PostfixState, planned: PostfixState, request: Request, wishes: Wishes
+) -> tuple[Finding, ...]:
     """Collect the findings on the configuration as it will be."""
     own = wishes.policy_map or ""
     tables = {
@@ -138,6 +142,7 @@ def _look(postfix: PostfixInstance, planned: PostfixState, request: Request, wis
     }
     findings = [
         *outbound_findings(planned),
+        *relaxed_findings(before, planned, tables),
         *policy_map_findings(planned, tables, own),
         *fingerprint_findings(planned, request.policies or ()),
         *resolver_findings(planned, _text(RESOLV_CONF), _text(f"{planned.value('queue_directory')}/etc/resolv.conf")),
@@ -172,30 +177,6 @@ def _table_texts(request: Request, table: Path) -> tuple[str, str]:
         msg = f"policy_file: {table} is there and was not written by this module; name another file, or move it away"
         raise PostfixError(msg)
     return present, render_policies(request.policies) if request.policies else ""
-
-
-def _missing(postfix: PostfixInstance, state: PostfixState, destinations: Iterable[str]) -> tuple[str, ...]:
-    """Return those mail domains that Postfix does not receive mail for yet, by whatever class of domain."""
-    missing = []
-    for domain in dict.fromkeys(destinations):
-        classes = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
-        if not any(_lists(postfix, state.value(name), domain.lower()) for name in classes):
-            missing.append(domain)
-    return tuple(missing)
-
-
-def _lists(postfix: PostfixInstance, value: str, domain: str) -> bool:
-    """Whether a domain list (names, ``type:table`` and /file entries, postconf(5) mydestination) has the domain."""
-    for entry in split_list(value):
-        if entry.startswith("/"):
-            if _lists(postfix, _text(entry) or "", domain):
-                return True
-        elif ":" in entry:
-            if postfix.contains(entry, domain):
-                return True
-        elif entry.lower() == domain:
-            return True
-    return False
 
 
 def _chain_files(wishes: Wishes, *, dry_run: bool) -> tuple[Wishes, tuple[Finding, ...]]:

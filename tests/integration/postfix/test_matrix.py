@@ -162,6 +162,11 @@ STARTS = [
     Start("no chroot", "postconf -F smtp/unix/chroot=n relay/unix/chroot=n smtp/inet/chroot=n"),
     Start("postscreen", POSTSCREEN),
     Start("connection reuse", CONNECTION_REUSE),
+    Start(
+        "mandatory encryption",
+        "postconf -e smtp_tls_security_level=encrypt",
+        refused="smtp_tls_security_level: It is `encrypt`, so mail is encrypted or not sent",
+    ),
     Start("dane-only", options={"security_level": "dane-only"}),
     Start("not running", "true", starts=False),
 ]

@@ -270,6 +270,23 @@ def test_domains_that_are_received_already_are_not_added(home: Home) -> None:
     assert domains_added(home, f"relay_domains = {names} one.example\n") == ""
 
 
+def test_a_domain_that_was_the_host_name_is_kept_when_that_changes(home: Home) -> None:
+    (home.directory / "main.cf").write_text("myhostname = example.org\nmydestination = $myhostname, localhost\n")
+    wishes: dict[str, t.Any] = {"hostname": "mx1.example.org", "destinations": ("example.org",)}
+    first = home.apply(**wishes)
+    assert first.plan.assignments["mydestination"] == "$myhostname, localhost, example.org"
+    assert not home.apply(**wishes).changed
+
+
+def test_encryption_that_is_mandatory_is_not_taken_away(home: Home) -> None:
+    (home.directory / "main.cf").write_text(MAIN + "smtp_tls_security_level = encrypt\n")
+    before = home.files()
+    with pytest.raises(PostfixError, match=re.escape("smtp_tls_security_level: It is `encrypt`, so mail is encrypted")):
+        home.apply()
+    assert home.files() == before
+    assert home.apply(policies=(Policy("[relay.example.org]", "encrypt"),)).changed
+
+
 def test_a_domain_table_that_cannot_be_asked_stops_the_run(home: Home) -> None:
     with pytest.raises(PostfixError, match=re.escape("postmap -q one.example hash:/none failed: postmap: fatal")):
         domains_added(home, "virtual_mailbox_domains = hash:/none\n")
