@@ -28,6 +28,7 @@ from ._postfix_outbound import outbound_findings
 from ._postfix_policy import POLICY_HEADER, Policy, expired_policies, fingerprint_findings, render_policies
 from ._postfix_relaxed import relaxed_findings
 from ._postfix_settings import Plan, check_version, plan_settings
+from ._postfix_tls_material import tls_material_findings
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -140,16 +141,19 @@ def _look(
         else postfix.table(name)
         for name in split_list(planned.value("smtp_tls_policy_maps"))
     }
+    transports = {name: postfix.table(name) for name in split_list(planned.value("transport_maps"))}
     findings = [
-        *outbound_findings(planned),
+        *outbound_findings(planned, transports),
         *relaxed_findings(before, planned, tables),
+        *tls_material_findings(before, planned, tables),
         *policy_map_findings(planned, tables, own),
         *fingerprint_findings(planned, request.policies or ()),
         *resolver_findings(planned, _text(RESOLV_CONF), _text(f"{planned.value('queue_directory')}/etc/resolv.conf")),
     ]
-    if planned.value("smtpd_tls_chain_files"):
-        findings += inbound_findings(planned, request.ports)
-    return tuple(findings)
+    inbound = inbound_findings(planned, request.ports)
+    if not planned.value("smtpd_tls_chain_files"):  # this run promises nothing to senders, so it need not refuse
+        inbound = tuple(replace(finding, severity="warning") for finding in inbound if finding.severity == "error")
+    return (*findings, *inbound)
 
 
 def _text(path: str) -> str | None:

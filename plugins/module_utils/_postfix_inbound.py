@@ -39,6 +39,14 @@ def inbound_findings(state: PostfixState, ports: Iterable[int]) -> tuple[Finding
 
 
 def _parameters(state: PostfixState) -> Iterator[Finding]:
+    level = state.value("smtpd_tls_security_level").lower()
+    if level not in {"", "may"}:
+        yield Finding(
+            "smtpd_tls_security_level",
+            "error",
+            f"It is `{level}`; a host that mail is sent to must offer STARTTLS and not demand it (RFC 3207 section 4).",
+            "Make it `may`; ask for more on the submission ports alone, in master.cf with -o.",
+        )
     if state.yes("smtpd_tls_wrappermode"):
         yield Finding(
             "smtpd_tls_wrappermode",
@@ -84,7 +92,9 @@ def _parameters(state: PostfixState) -> Iterator[Finding]:
 def _postscreen(state: PostfixState) -> Iterator[Finding]:
     if not any(service.command == "postscreen" for service in state.services):
         return
-    for name, kind in (("smtpd", "pass"), ("tlsproxy", "unix"), ("dnsblog", "unix")):
+    needed = [("smtpd", "pass"), ("tlsproxy", "unix")]
+    needed += [("dnsblog", "unix")] if state.value("postscreen_dnsbl_sites") else []
+    for name, kind in needed:
         if state.named(name, kind) is None:
             yield Finding(
                 f"{name}/{kind}",
@@ -92,6 +102,8 @@ def _postscreen(state: PostfixState) -> Iterator[Finding]:
                 f"Port 25 is postscreen's, and master.cf has no {name} service for it.",
                 "Put it in as POSTSCREEN_README says.",
             )
+    if (behind := state.named("smtpd", "pass")) is not None:
+        yield from _overrides(behind, "error", levels=("may",))
     if "postscreen_tls_security_level" in state.explicit and state.value("postscreen_tls_security_level") not in {
         "",
         "may",
@@ -158,13 +170,17 @@ def _wrapper(service: Service, severity: Severity, state: PostfixState, *, wante
     yield Finding(service.setting("smtpd_tls_wrappermode"), severity, f"Port {service.port} {problem}.", remedy)
 
 
+def _place(service: Service) -> str:
+    return "What postscreen passes on" if service.kind == "pass" else f"Port {service.port}"
+
+
 def _overrides(service: Service, severity: Severity, *, levels: tuple[str, ...]) -> Iterator[Finding]:
     level = service.override("smtpd_tls_security_level")
     if level is not None and level.lower() not in levels:
         yield Finding(
             service.setting("smtpd_tls_security_level"),
             severity,
-            f"Port {service.port} has the level {level}.",
+            f"{_place(service)} has the level {level}.",
             f"Make it {' or '.join(levels)} in master.cf.",
         )
     for parameter, value in service.overrides:
@@ -172,14 +188,14 @@ def _overrides(service: Service, severity: Severity, *, levels: tuple[str, ...])
             yield Finding(
                 service.setting(parameter),
                 severity,
-                f"Port {service.port} hides STARTTLS from every client, so whoever relies on TLSA records stays away.",
+                f"{_place(service)} hides STARTTLS from every client, so whoever relies on TLSA records stays away.",
                 "Take `starttls` out of the list in master.cf.",
             )
         if parameter in _KEY_OVERRIDES:
             yield Finding(
                 service.setting(parameter),
                 severity,
-                f"Port {service.port} serves the key of {value}, and not that of smtpd_tls_chain_files in main.cf.",
+                f"{_place(service)} serves the key of {value}, and not that of smtpd_tls_chain_files in main.cf.",
                 "Take the override out of master.cf, or publish TLSA records for that key too.",
             )
         if parameter in {"smtpd_use_tls", "smtpd_enforce_tls"} and service.override("smtpd_tls_security_level") is None:

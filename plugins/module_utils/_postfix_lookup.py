@@ -55,6 +55,8 @@ def policy_map_findings(state: PostfixState, tables: Mapping[str, Table], own: s
         findings += _table(name, table)
         if before_own:
             findings += _shadowing(name, table.entries, ours)
+        elif own in tables:
+            findings += _closer(name, table.entries, ours)
     return tuple(findings)
 
 
@@ -123,9 +125,29 @@ def _shadowing(name: str, entries: Mapping[str, str] | None, ours: Mapping[str, 
     if entries is None and ours:
         yield Finding(
             f"smtp_tls_policy_maps/{name}",
-            "notice",
-            "The table is asked before the policies, and may hide them.",
+            "warning",
+            "The table is asked before the policies, and what it answers hides them.",
             "Put the table of the policies first in smtp_tls_policy_maps.",
+        )
+
+
+def _closer(name: str, entries: Mapping[str, str] | None, ours: Mapping[str, str]) -> Iterator[Finding]:
+    """Postfix asks every table for the whole name before it asks any for a parent of it (smtp_tls_policy.c)."""
+    parents = [key for key in ours if key.startswith(".")]
+    for key in sorted(entries or {}):
+        if key not in ours and (parent := next((one for one in parents if key.endswith(one)), "")):
+            yield Finding(
+                f"{name}/{key}",
+                "warning",
+                f"The entry is of the whole name, so it is found before {parent} of the policies.",
+                "Take the entry out of it, or name the host itself in the policies.",
+            )
+    if entries is None and parents:
+        yield Finding(
+            f"smtp_tls_policy_maps/{name}",
+            "notice",
+            f"The table is asked for each name below {', '.join(parents)} before the policies are.",
+            "Name the hosts themselves in the policies where the table may answer for them.",
         )
 
 
@@ -143,20 +165,24 @@ def resolver_findings(state: PostfixState, system: str | None, chroot: str | Non
     ]
     copy = f"{state.value('queue_directory')}/etc/resolv.conf"
     findings: list[Finding] = []
-    if chrooted and chroot is not None and _asked(chroot) != _asked(system or ""):
+    system_asked, copy_asked = _asked(system or ""), _asked(chroot or "")
+    differs = copy_asked != system_asked if chroot is not None else copy_asked[0] not in system_asked
+    if chrooted and differs:
+        # A server elsewhere whose AD flag glibc does not trust: DANE is off, and nothing in the log tells.
+        silent = all(map(_loopback, system_asked)) and not all(map(_loopback, copy_asked))
         findings.append(
             Finding(
                 copy,
-                "warning",
-                f"{', '.join(chrooted)} run chrooted and ask {', '.join(_asked(chroot))}, "
-                f"while /etc/resolv.conf says {', '.join(_asked(system or ''))}.",
+                "error" if silent else "warning",
+                f"{', '.join(chrooted)} run chrooted and ask {', '.join(copy_asked)}, "
+                f"while /etc/resolv.conf says {', '.join(system_asked)}.",
                 f"Copy /etc/resolv.conf there and reload Postfix (role unbound_resolver does both), "
                 f"or let {', '.join(chrooted)} run without chroot.",
             )
         )
-    asked = {"/etc/resolv.conf": _asked(system or "")}
-    if chrooted and chroot is not None and _asked(chroot) not in asked.values():
-        asked[copy] = _asked(chroot)
+    asked = {"/etc/resolv.conf": system_asked}
+    if chrooted and chroot is not None and differs and copy_asked not in asked.values():
+        asked[copy] = copy_asked
     for path, addresses in asked.items():
         foreign = [address for address in addresses if not _loopback(address)]
         if foreign:

@@ -12,13 +12,16 @@ Every function takes the state as it will be once the plan is carried out. What 
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ._postfix import Finding, PostfixState, Service, Severity, split_list, version_numbers
-from ._postfix_routes import route_findings
+from ._postfix_routes import route_findings, transports_of_all_mail
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from ._postfix_lookup import Table
 
 __all__ = ["outbound_findings"]
 
@@ -32,22 +35,23 @@ _CLIENT_OVERRIDES: t.Final = {
     "smtp_tls_wrappermode": ("no",),
     "ignore_mx_lookup_error": ("no",),
     "disable_dns_lookups": ("no",),
-    "smtp_use_tls": (),
-    "smtp_enforce_tls": (),
     "smtp_tls_per_site": (),
 }
+
+# "ignored where smtp_tls_security_level is not empty" (postconf(5)), and it is always set.
+_NO_EFFECT: t.Final = frozenset({"smtp_use_tls", "smtp_enforce_tls"})
 
 # Fixed upstream on 2026-05-31 (HISTORY); of the versions in Debian, 3.10.13 has the fix and 3.7.11 has not.
 _TLSA_CRASH_FIXED: t.Final = {(3, 10): (3, 10, 13)}
 _TLSA_CRASH_SINCE: t.Final = (3, 6)
 
 
-def outbound_findings(state: PostfixState) -> tuple[Finding, ...]:
-    """Return everything in main.cf and master.cf that keeps outgoing mail from being verified."""
+def outbound_findings(state: PostfixState, transport_tables: Mapping[str, Table]) -> tuple[Finding, ...]:
+    """Return everything in main.cf, master.cf and ``transport_maps`` that keeps outgoing mail from being verified."""
     return (
         *_parameters(state),
-        *_clients(state),
-        *route_findings(state),
+        *_clients(state, transports_of_all_mail(state, transport_tables)),
+        *route_findings(state, transport_tables),
         *_reports(state),
         *_crash(state),
     )
@@ -97,7 +101,8 @@ def _parameters(state: PostfixState) -> Iterator[Finding]:
             "smtp_tls_wrappermode",
             "error",
             "With `yes`, every connection begins with TLS at once, which no MX host on port 25 does.",
-            "Take it out of main.cf, and give it to the one transport that needs it, in master.cf with -o.",
+            "Take it out of main.cf, and give it to the one transport that needs it, in master.cf with "
+            "`-o smtp_tls_wrappermode=yes -o smtp_tls_security_level=encrypt`.",
         )
     if state.value("smtp_dns_reply_filter"):
         yield Finding(
@@ -130,7 +135,7 @@ def _digests(state: PostfixState) -> Iterator[Finding]:
         )
 
 
-def _clients(state: PostfixState) -> Iterator[Finding]:
+def _clients(state: PostfixState, of_all_mail: frozenset[str]) -> Iterator[Finding]:
     """Look at every service of master.cf that runs smtp(8), and at what it needs beside it."""
     if state.named("smtp", "unix") is None:
         yield Finding(
@@ -145,12 +150,12 @@ def _clients(state: PostfixState) -> Iterator[Finding]:
         )
     for service in state.services:
         if service.command == "smtp" and service.kind == "unix":
-            yield from _client(service)
+            yield from _client(service, of_all_mail)
 
 
-def _client(service: Service) -> Iterator[Finding]:
-    # Every destination goes by `smtp`, relayed domains by `relay`; further clients are somebody's own transports.
-    severity: Severity = {"smtp": "error", "relay": "warning"}.get(service.name, "notice")  # type: ignore[assignment]
+def _client(service: Service, of_all_mail: frozenset[str]) -> Iterator[Finding]:
+    # Relayed domains go by `relay`; further clients than that, and those that all mail takes, are somebody's own.
+    severity: Severity = "error" if service.name in of_all_mail else "warning" if service.name == "relay" else "notice"
     for parameter, value in service.overrides:
         if _takes_dane(parameter, value.lower()):
             yield Finding(
@@ -159,10 +164,19 @@ def _client(service: Service) -> Iterator[Finding]:
                 f"`-o {parameter}={value}` takes DANE from all mail that goes by the transport `{service.name}`.",
                 "Take the override out of master.cf, or keep the transport for destinations that cannot do DANE.",
             )
-        elif parameter == "smtp_tls_policy_maps":
+        elif parameter in _NO_EFFECT:
             yield Finding(
                 service.setting(parameter),
-                "warning" if severity == "error" else "notice",
+                "notice",
+                "The override is obsolete and has no effect beside smtp_tls_security_level.",
+                "Take it out of master.cf.",
+            )
+        elif parameter == "smtp_tls_policy_maps":
+            blanket = any(re.match(r"static:\{?\s*(?!dane)", table) for table in split_list(value))
+            lesser: Severity = "warning" if severity == "error" else "notice"
+            yield Finding(
+                service.setting(parameter),
+                severity if blanket else lesser,
                 f"`-o {parameter}={value}`: the transport `{service.name}` does not see the policies of main.cf.",
                 "Take the override out of master.cf, and put its entries into main.cf's table.",
             )

@@ -4,7 +4,10 @@
 
 # This module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Where a run would take encryption from mail that has it: `dane` is `may` for hosts without TLSA records."""
+"""What a run would take away that mail relies on: mandatory encryption, and names that only /etc/hosts has.
+
+`dane` is `may` for hosts without TLSA records.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,23 @@ def relaxed_findings(before: PostfixState, planned: PostfixState, tables: Mappin
 
     A relay that a policy table names with a level that is as strict is no such case: all mail goes there.
     """
-    return tuple(finding for prefix in ("smtp", "lmtp") for finding in _client(prefix, before, planned, tables))
+    return tuple(
+        finding
+        for prefix in ("smtp", "lmtp")
+        for finding in (*_client(prefix, before, planned, tables), *_lookup(prefix, before, planned))
+    )
+
+
+def _lookup(prefix: str, before: PostfixState, planned: PostfixState) -> Iterator[Finding]:
+    parameter = f"{prefix}_host_lookup"
+    lookup = before.value(parameter)
+    if split_list(lookup)[:1] == ["native"] and planned.value(parameter) != lookup:
+        yield Finding(
+            parameter,
+            "notice",
+            f"It is `{lookup}`, with which there is no DANE; with `{planned.value(parameter)}` the DNS is asked first.",
+            "Make sure that no relay in /etc/hosts has another address in the DNS.",
+        )
 
 
 def _client(prefix: str, before: PostfixState, planned: PostfixState, tables: Mapping[str, Table]) -> Iterator[Finding]:

@@ -14,32 +14,79 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ._postfix import Finding, PostfixState, Severity
+from ._postfix import Finding, PostfixState, Severity, split_list
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["route_findings"]
+    from ._postfix_lookup import Table
+
+__all__ = ["route_findings", "transports_of_all_mail"]
+
+_NOWHERE: t.Final = frozenset({"error", "discard"})
 
 
-def route_findings(state: PostfixState) -> tuple[Finding, ...]:
-    """Return the ways of mail on which DANE verifies somebody else than the destination, or nobody."""
-    return (*_routes(state), *_filters(state), *_lmtp_sockets(state))
+def route_findings(state: PostfixState, transport_tables: Mapping[str, Table]) -> tuple[Finding, ...]:
+    """Return the ways of mail on which DANE verifies somebody else than the destination, or nobody.
+
+    `transport_tables` are those of ``transport_maps``.
+    """
+    return (
+        *_routes(state, transport_tables),
+        *_transport_tables(state, transport_tables),
+        *_filters(state),
+        *_lmtp_sockets(state, transport_tables),
+    )
 
 
-def _routes(state: PostfixState) -> Iterator[Finding]:
+def transports_of_all_mail(state: PostfixState, transport_tables: Mapping[str, Table]) -> frozenset[str]:
+    """The names of the transports that mail for every destination takes."""
+    return frozenset(transport for _setting, transport, _nexthop in _ways_of_all_mail(state, transport_tables))
+
+
+def _ways_of_all_mail(state: PostfixState, transport_tables: Mapping[str, Table]) -> list[tuple[str, str, str]]:
+    """Where all mail is sent to go: by which setting, transport and next hop, empty for the destination itself."""
+    ways = [("default_transport", state.value("default_transport"))]
+    by_sender = split_list(state.value("sender_dependent_default_transport_maps"))
+    ways += [("sender_dependent_default_transport_maps", way) for name in by_sender if (way := _static(name))]
+    for name, table in transport_tables.items():
+        if everything := (table.entries or {}).get("*") or _static(name):
+            ways.append((f"transport_maps/{name}", everything))
+    found = []
+    for setting, value in ways:
+        transport, _unused, nexthop = value.strip().partition(":")
+        found.append((setting, transport or "smtp", nexthop))
+    return found
+
+
+def _static(table: str) -> str:
+    """What a table of type static answers, empty for another one (DATABASE_README)."""
+    return table.removeprefix("static:").strip("{} ") if table.startswith("static:") else ""
+
+
+def _routes(state: PostfixState, transport_tables: Mapping[str, Table]) -> Iterator[Finding]:
+    level = state.value("smtp_tls_security_level")
     if relay := state.value("relayhost"):
-        yield _relay("relayhost", relay, state.value("smtp_tls_security_level"))
-    transport, _unused, nexthop = state.value("default_transport").partition(":")
-    if nexthop:
-        yield _relay("default_transport", nexthop, state.value("smtp_tls_security_level"))
-    elif transport != "smtp":
-        yield Finding(
-            "default_transport",
-            "warning",
-            f"Outgoing mail is not handed to smtp(8) as such, but to `{transport}`.",
-            "Make sure that this transport runs smtp(8) without overrides that turn DANE off.",
-        )
+        yield _relay("relayhost", relay, level)
+    for setting, transport, nexthop in _ways_of_all_mail(state, transport_tables):
+        service = state.named(transport, "unix")
+        command = service.command if service else ""
+        if command in _NOWHERE:
+            yield Finding(
+                setting,
+                "notice",
+                f"Mail for elsewhere is not sent: its transport is `{transport}`.",
+                "Leave it so on a host that only receives.",
+            )
+        elif command != "smtp" and transport != "smtp":  # a missing `smtp` is a finding by itself
+            yield Finding(
+                setting,
+                "warning",
+                f"Outgoing mail is not handed to smtp(8), but to `{transport}`, and that does no DANE.",
+                "Send by a transport that runs smtp(8).",
+            )
+        elif nexthop:
+            yield _relay(setting, nexthop, level)
     if state.value("smtp_fallback_relay"):
         yield Finding(
             "smtp_fallback_relay",
@@ -55,6 +102,32 @@ def _routes(state: PostfixState) -> Iterator[Finding]:
                 "Mail of the senders in it goes by a relay, so DANE verifies the relay and not the destination.",
                 "Have TLSA records for the relays, and relays that do DANE themselves.",
             )
+
+
+def _transport_tables(state: PostfixState, tables: Mapping[str, Table]) -> Iterator[Finding]:
+    for name, table in tables.items():
+        if table.entries is None and not _static(name):
+            yield Finding(
+                f"transport_maps/{name}",
+                "notice",
+                "The table's entries cannot be listed; mail that they send to a relay is verified as far as the relay.",
+                "Look through them for transports whose overrides turn DANE off, and for relays without TLSA records.",
+            )
+        odd = [key for key, value in (table.entries or {}).items() if key != "*" and _leaves_dane(state, value)]
+        if odd:
+            shown = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
+            yield Finding(
+                f"transport_maps/{name}",
+                "notice",
+                f"Mail for {shown} goes to a next hop of its own, and DANE verifies that one and not the destination.",
+                "Have TLSA records for these next hops, and relays that do DANE themselves.",
+            )
+
+
+def _leaves_dane(state: PostfixState, value: str) -> bool:
+    transport, _unused, nexthop = value.partition(":")
+    service = state.named(transport or "smtp", "unix")
+    return bool(nexthop) and service is not None and service.command == "smtp"
 
 
 def _relay(setting: str, nexthop: str, level: str) -> Finding:
@@ -108,20 +181,24 @@ def _filters(state: PostfixState) -> Iterator[Finding]:
             )
 
 
-def _lmtp_sockets(state: PostfixState) -> Iterator[Finding]:
+def _lmtp_sockets(state: PostfixState, transport_tables: Mapping[str, Table]) -> Iterator[Finding]:
     """At a DANE level, lmtp(8) defers all mail for a UNIX-domain socket (smtp_tls_policy.c, dane_init)."""
     if state.value("lmtp_tls_security_level") not in {"dane", "dane-only"}:
         return
-    for name in ("mailbox_transport", "virtual_transport", "local_transport", "relay_transport", "default_transport"):
-        transport, _unused, nexthop = state.value(name).partition(":")
+    names = ("mailbox_transport", "virtual_transport", "local_transport", "relay_transport", "default_transport")
+    ways = [(name, state.value(name)) for name in names]
+    for name, table in transport_tables.items():
+        ways += [(f"{name}/{key}", value) for key, value in (table.entries or {}).items()]
+    for setting, value in ways:
+        transport, _unused, nexthop = value.partition(":")
         service = state.named(transport, "unix")
-        if service is None or service.command != "lmtp" or nexthop.startswith("inet:"):
+        if service is None or service.command != "lmtp" or not nexthop.startswith("unix:"):
             continue
         if service.override("lmtp_tls_security_level") in {None, "dane", "dane-only"}:
             yield Finding(
-                name,
+                setting,
                 "error",
-                f"`{state.value(name)}` is a UNIX-domain socket, and with lmtp_tls_security_level "
+                f"`{value}` is a UNIX-domain socket, and with lmtp_tls_security_level "
                 f"= {state.value('lmtp_tls_security_level')} all mail for it is deferred.",
                 f"Leave lmtp off, or give {transport} in master.cf `-o lmtp_tls_security_level=none`.",
             )

@@ -118,9 +118,10 @@ def _client(prefix: str, state: PostfixState, wishes: Wishes) -> dict[str, str]:
         f"{prefix}_tls_mandatory_protocols": wishes.mandatory_protocols,
         f"{prefix}_tls_loglevel": str(wishes.log_level),
     }
-    # "dns, native" is somebody's choice and does DANE; "native" and "native, dns" are not DANE.
+    # "dns, native" is somebody's choice and does DANE; with native first there is none. /etc/hosts stays in use.
     lookup = state.explicit.get(f"{prefix}_host_lookup", "")
-    wanted[f"{prefix}_host_lookup"] = lookup if split_list(lookup)[:1] == ["dns"] else "dns"
+    dns_first = lookup if split_list(lookup)[:1] == ["dns"] else "dns"
+    wanted[f"{prefix}_host_lookup"] = "dns, native" if split_list(lookup)[:1] == ["native"] else dns_first
     if wishes.protocols is not None:
         wanted[f"{prefix}_tls_protocols"] = wishes.protocols
     return wanted

@@ -19,11 +19,12 @@ from ._errors import InvalidInput, InvalidName
 from ._names import to_ascii
 from ._postfix import split_list
 
-__all__ = ["SECURITY_LEVELS", "Wishes"]
+__all__ = ["SECURITY_LEVELS", "Wishes", "check_protocols"]
 
 SECURITY_LEVELS: t.Final = ("dane", "dane-only")
 
-_PROTOCOLS: t.Final = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+# Postfix compares them without regard to case.
+_PROTOCOLS: t.Final = ("sslv2", "sslv3", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3")
 
 # Postfix splits lists at blanks and commas, and expands dollar signs.
 _PATH: t.Final = re.compile(r"/[^\s,{}$\x00-\x1f\x7f]+")
@@ -59,7 +60,7 @@ class Wishes:
             msg = f"security_level must be one of {', '.join(SECURITY_LEVELS)}, not {self.security_level!r}"
             raise InvalidInput(msg)
         for option in ("mandatory_protocols", "protocols", "server_protocols"):
-            _check_protocols(option, getattr(self, option))
+            check_protocols(option, getattr(self, option))
         for path in self.chain_files:
             _check_path("chain_files", path)
         if self.ca_file is not None:
@@ -94,7 +95,7 @@ def _check_name(option: str, name: str, kind: str) -> None:
         raise InvalidInput(msg)
 
 
-def _check_protocols(option: str, value: str | None) -> None:
+def check_protocols(option: str, value: str | None) -> None:
     """Raise InvalidInput unless the value is a protocol list of Postfix 3.6 or later that allows TLS 1.2 or 1.3."""
     if value is None:
         return
@@ -102,20 +103,21 @@ def _check_protocols(option: str, value: str | None) -> None:
     included: set[str] = set()
     for token in split_list(value.replace(":", ",")):
         found = re.fullmatch(r"(>=|<=|!)?(\S+)", token)
-        if found is None or found[2] not in _PROTOCOLS:
+        if found is None or found[2].lower() not in _PROTOCOLS:
             msg = f"{option}: {token!r} in {value!r} is no protocol; write for example '>=TLSv1.2' or '!TLSv1.1'"
             raise InvalidInput(msg)
-        position = _PROTOCOLS.index(found[2])
+        name = found[2].lower()
+        position = _PROTOCOLS.index(name)
         if found[1] == ">=":
             allowed.intersection_update(_PROTOCOLS[position:])
         elif found[1] == "<=":
             allowed.intersection_update(_PROTOCOLS[: position + 1])
         elif found[1] == "!":
-            allowed.discard(found[2])
+            allowed.discard(name)
         else:
-            included.add(found[2])
+            included.add(name)
     if included:
         allowed.intersection_update(included)
-    if not allowed & {"TLSv1.2", "TLSv1.3"}:
+    if not allowed & {"tlsv1.2", "tlsv1.3"}:
         msg = f"{option}: {value!r} allows neither TLSv1.2 nor TLSv1.3, which DANE hosts speak (RFC 7671 section 3)"
         raise InvalidInput(msg)

@@ -244,6 +244,12 @@ findings:
       description: What to do about it.
       type: str
       sample: Have TLSA records for the relay in a signed zone.
+notices:
+  description: The findings of severity V(notice), a sentence each.
+  type: list
+  elements: str
+  returned: success
+  sample: ["relayhost: All outgoing mail goes to [relay.example.org]. Have TLSA records for the relay."]
 """
 
 import datetime as dt
@@ -252,7 +258,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module import guarded_run, text_diff
-from ..module_utils._postfix_apply import Request, apply
+from ..module_utils._postfix_apply import Change, Request, apply
 from ..module_utils._postfix_policy import LEVELS, parse_policies
 from ..module_utils._postfix_wishes import SECURITY_LEVELS, Wishes
 
@@ -330,9 +336,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "removed": list(change.plan.removals),
         "reloaded": change.reloaded,
         "findings": [finding.to_mapping() for finding in change.findings],
-        "warnings": [finding.sentence() for finding in change.findings if finding.severity == "warning"],
+        "notices": _sentences(change, "notice"),
+        "warnings": _sentences(change, "warning"),
         "diff": [text_diff(path, before, after) for path, before, after in change.files if before != after],
     }
+
+
+def _sentences(change: Change, severity: str) -> list[str]:
+    return [finding.sentence() for finding in change.findings if finding.severity == severity]
 
 
 def main() -> None:

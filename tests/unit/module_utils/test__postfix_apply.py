@@ -287,6 +287,26 @@ def test_encryption_that_is_mandatory_is_not_taken_away(home: Home) -> None:
     assert home.apply(policies=(Policy("[relay.example.org]", "encrypt"),)).changed
 
 
+def test_inbound_settings_are_looked_at_without_a_key_and_refuse_nothing(home: Home) -> None:
+    (home.directory / "main.cf").write_text(MAIN + "smtpd_tls_security_level = encrypt\n")
+    findings = [(one.setting, one.severity) for one in home.apply().findings]
+    assert ("smtpd_tls_security_level", "warning") in findings
+
+
+def test_transport_tables_are_read(home: Home) -> None:
+    table = home.directory.parent / "transport"
+    table.write_text("x\ty\n*\tsmtp:[192.0.2.1]\n")
+    (home.directory / "main.cf").write_text(f"transport_maps = texthash:{table}\n")
+    findings = [(one.setting, one.severity) for one in home.apply().findings]
+    assert (f"transport_maps/texthash:{table}", "warning") in findings
+
+
+def test_a_client_certificate_that_is_not_there_is_refused(home: Home) -> None:
+    (home.directory / "main.cf").write_text(MAIN + "smtp_tls_cert_file = /none.pem\n")
+    with pytest.raises(PostfixError, match=re.escape("smtp_tls_cert_file: /none.pem cannot be loaded with its key")):
+        home.apply()
+
+
 def test_a_domain_table_that_cannot_be_asked_stops_the_run(home: Home) -> None:
     with pytest.raises(PostfixError, match=re.escape("postmap -q one.example hash:/none failed: postmap: fatal")):
         domains_added(home, "virtual_mailbox_domains = hash:/none\n")

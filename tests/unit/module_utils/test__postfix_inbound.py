@@ -31,6 +31,8 @@ def test_a_plain_configuration_has_nothing_in_the_way() -> None:
     ("main", "severity"),
     [
         ({"smtpd_tls_wrappermode": "yes"}, "error"),
+        ({"smtpd_tls_security_level": "encrypt"}, "error"),
+        ({"smtpd_tls_security_level": "none"}, "error"),
         ({"smtpd_discard_ehlo_keywords": "starttls"}, "error"),
         ({"postscreen_discard_ehlo_keywords": "silent-discard, STARTTLS"}, "error"),
         ({"smtpd_discard_ehlo_keyword_address_maps": "cidr:/x"}, "notice"),
@@ -133,3 +135,23 @@ def test_postscreen() -> None:
     ]
     assert found({"tlsproxy_tls_cert_file": "/x"}, master=POSTSCREEN) == [("tlsproxy_tls_cert_file", "error")]
     assert found({"tlsproxy_tls_cert_file": "/x"}) == []
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "smtpd/pass/smtpd_tls_security_level = none",
+        "smtpd/pass/smtpd_tls_cert_file = /x",
+        "smtpd/pass/smtpd_discard_ehlo_keywords = starttls",
+    ],
+)
+def test_what_postscreen_passes_on_is_port_25(override: str) -> None:
+    assert found({}, master=POSTSCREEN, overrides=override) == [(override.partition(" = ")[0], "error")]
+    state = postfix_state(DANE, master=POSTSCREEN, overrides=override)
+    assert inbound_findings(state, (25,))[0].problem.startswith("What postscreen passes on ")
+
+
+def test_dnsblog_is_needed_for_lists_alone() -> None:
+    without = POSTSCREEN.replace("dnsblog unix - - y - 0 dnsblog\n", "")
+    assert found({}, master=without) == []
+    assert found({"postscreen_dnsbl_sites": "zen.example"}, master=without) == [("dnsblog/unix", "error")]

@@ -73,7 +73,16 @@ def test_tables_asked_before_ours_may_hide_it() -> None:
     assert found(f"hash:/x {OWN}", tables) == [("hash:/x/example.org", "warning")]
     assert found(f"{OWN} hash:/x", tables) == []
     service = "socketmap:inet:127.0.0.1:8642:QUERY"
-    assert found(f"{service} {OWN}", {service: Table(), **tables}) == [(f"smtp_tls_policy_maps/{service}", "notice")]
+    assert found(f"{service} {OWN}", {service: Table(), **tables}) == [(f"smtp_tls_policy_maps/{service}", "warning")]
+
+
+def test_a_whole_name_in_a_later_table_is_found_before_a_parent_in_ours() -> None:
+    ours = Table({".example.net": "may", "mx.example.net": "may"})
+    later = Table({"sub.example.net": "dane", "mx.example.net": "dane", "example.net": "dane"})
+    assert found(f"{OWN} hash:/x", {OWN: ours, "hash:/x": later}) == [("hash:/x/sub.example.net", "warning")]
+    service = "socketmap:inet:127.0.0.1:8642:QUERY"
+    assert found(f"{OWN} {service}", {OWN: ours, service: Table()}) == [(f"smtp_tls_policy_maps/{service}", "notice")]
+    assert found(f"{OWN} {service}", {OWN: Table({"example.net": "may"}), service: Table()}) == []
 
 
 # --- the resolver ---
@@ -96,17 +105,31 @@ def asked(system: str | None, chroot: str | None, *, master: str = MASTER) -> li
         ("nameserver 127.0.0.1\n", None, []),
         (LOCAL, None, []),
         (REMOTE, REMOTE, ["/etc/resolv.conf"]),
-        (REMOTE, None, ["/etc/resolv.conf"]),
+        (REMOTE, None, [COPY, "/etc/resolv.conf"]),
+        ("nameserver 127.0.0.53\n", None, [COPY]),
         (LOCAL, REMOTE, [COPY, COPY]),
         (REMOTE, LOCAL, [COPY, "/etc/resolv.conf"]),
         ("nameserver 127.0.0.1\nnameserver 192.0.2.53\n", None, ["/etc/resolv.conf"]),
-        ("nameserver fe80::1%eth0\n", None, ["/etc/resolv.conf"]),
+        ("nameserver fe80::1%eth0\n", None, [COPY, "/etc/resolv.conf"]),
         ("nameserver 127.0.0.1\n" * 3 + REMOTE, None, []),
-        ("# nameserver 192.0.2.53\nnameserver 127.0.0.53\n", None, []),
+        ("# nameserver 192.0.2.53\nnameserver 127.0.0.1\n", None, []),
     ],
 )
 def test_the_resolver_that_postfix_asks(system: str | None, chroot: str | None, settings: list[str]) -> None:
     assert asked(system, chroot) == settings
+
+
+@pytest.mark.parametrize(
+    ("system", "chroot", "severity"),
+    [
+        (LOCAL, REMOTE, "error"),
+        (LOCAL, "nameserver 127.0.0.53\n", "warning"),
+        (REMOTE, "nameserver 192.0.2.54\n", "warning"),
+    ],
+)
+def test_a_copy_that_turns_dane_off_in_silence_is_an_error(system: str, chroot: str, severity: str) -> None:
+    (first, *_others) = resolver_findings(postfix_state(), system, chroot)
+    assert (first.setting, first.severity) == (COPY, severity)
 
 
 def test_without_chroot_its_copy_does_not_count() -> None:

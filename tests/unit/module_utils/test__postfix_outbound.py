@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_lookup import Table
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix_outbound import outbound_findings
 
 from postfix_states import BOOKWORM_DEFAULTS, MASTER, TRIXIE_DEFAULTS, postfix_state
@@ -18,9 +19,11 @@ DANE: t.Final = {
 }
 
 
-def found(main: dict[str, str], *, master: str = MASTER, overrides: str = "") -> list[tuple[str, str]]:
+def found(
+    main: dict[str, str], *, master: str = MASTER, overrides: str = "", transports: dict[str, Table] | None = None
+) -> list[tuple[str, str]]:
     state = postfix_state(DANE | main, master=master, overrides=overrides)
-    return [(finding.setting, finding.severity) for finding in outbound_findings(state)]
+    return [(finding.setting, finding.severity) for finding in outbound_findings(state, transports or {})]
 
 
 def test_a_plain_configuration_has_nothing_in_the_way() -> None:
@@ -83,9 +86,13 @@ def test_parameters_not_in_the_way(main: dict[str, str]) -> None:
         ("smtp/unix/disable_dns_lookups = yes", "error"),
         ("smtp/unix/smtp_tls_wrappermode = yes", "error"),
         ("relay/unix/smtp_discard_ehlo_keywords = dsn, STARTTLS", "warning"),
-        ("smtp/unix/smtp_use_tls = no", "error"),
+        ("smtp/unix/smtp_use_tls = no", "notice"),
+        ("smtp/unix/smtp_enforce_tls = yes", "notice"),
         ("relay/unix/smtp_tls_security_level = may", "warning"),
-        ("smtp/unix/smtp_tls_policy_maps = static:may", "warning"),
+        ("smtp/unix/smtp_tls_policy_maps = static:may", "error"),
+        ("smtp/unix/smtp_tls_policy_maps = hash:/x static:{ none }", "error"),
+        ("smtp/unix/smtp_tls_policy_maps = static:dane-only", "warning"),
+        ("smtp/unix/smtp_tls_policy_maps = hash:/x", "warning"),
         ("relay/unix/smtp_tls_policy_maps = hash:/x", "notice"),
     ],
 )
@@ -150,6 +157,7 @@ def test_a_content_filter_of_one_service_is_seen_too() -> None:
     [
         ({"mailbox_transport": "lmtp:unix:private/dovecot-lmtp"}, "", ["mailbox_transport"]),
         ({"virtual_transport": "lmtp:unix:private/dovecot-lmtp"}, "", ["virtual_transport"]),
+        ({"virtual_transport": "lmtp:[192.0.2.9]:24"}, "", []),
         ({"virtual_transport": "lmtp:inet:dovecot.example.org:24"}, "", []),
         ({"virtual_transport": "virtual"}, "", []),
         ({"virtual_transport": "lmtp:unix:x"}, "lmtp/unix/lmtp_tls_security_level = none", []),
@@ -160,6 +168,55 @@ def test_lmtp_sockets_cannot_have_dane(main: dict[str, str], overrides: str, set
     lmtp = main | {"lmtp_tls_security_level": "dane"}
     assert found(lmtp, overrides=overrides) == [(setting, "error") for setting in settings]
     assert found(main, overrides=overrides) == []
+
+
+def test_lmtp_sockets_of_a_transport_table_cannot_have_dane_either() -> None:
+    tables = {"hash:/x": Table({"a.example": "lmtp:unix:private/dovecot", "b.example": "lmtp:[192.0.2.9]:24"})}
+    lmtp = {"lmtp_tls_security_level": "dane"}
+    assert found(lmtp, transports=tables) == [("hash:/x/a.example", "error")]
+
+
+OUT: t.Final = MASTER + "out unix - - y - - smtp\nerror unix - - y - - error\n"
+MAY: t.Final = "out/unix/smtp_tls_security_level = may"
+
+
+@pytest.mark.parametrize(
+    ("main", "tables"),
+    [
+        ({"default_transport": "out"}, {}),
+        ({"sender_dependent_default_transport_maps": "static:out"}, {}),
+        ({}, {"hash:/x": Table({"*": "out:"})}),
+        ({}, {"static:out": Table()}),
+    ],
+)
+def test_a_transport_that_all_mail_takes_must_do_dane(main: dict[str, str], tables: dict[str, Table]) -> None:
+    assert ("out/unix/smtp_tls_security_level", "error") in found(main, master=OUT, overrides=MAY, transports=tables)
+    assert [severity for _setting, severity in found(main, master=OUT, transports=tables)] in ([], ["notice"])
+
+
+def test_a_relay_beside_such_a_transport_hides_nothing() -> None:
+    assert found({"default_transport": "out:[relay.example.org]"}, master=OUT, overrides=MAY) == [
+        ("out/unix/smtp_tls_security_level", "error"),
+        ("default_transport", "notice"),
+    ]
+
+
+def test_what_is_sent_nowhere_needs_no_dane() -> None:
+    assert found({"default_transport": "error:outside mail is off"}, master=OUT) == [("default_transport", "notice")]
+
+
+def test_transport_tables_are_looked_through() -> None:
+    star = {"hash:/x": Table({"*": "smtp:[relay.example.org]"})}
+    assert found({}, transports=star) == [("transport_maps/hash:/x", "notice")]
+    assert found({"smtp_tls_security_level": "dane-only"}, transports={"hash:/x": Table({"*": ":[192.0.2.1]"})}) == [
+        ("transport_maps/hash:/x", "error")
+    ]
+    some = {"hash:/x": Table({f"{number}.example": "smtp:[relay.example]" for number in range(7)})}
+    state = postfix_state(DANE)
+    (finding,) = outbound_findings(state, some)
+    assert "0.example, 1.example, 2.example, 3.example, 4.example and 2 more goes" in finding.problem
+    assert found({}, transports={"pcre:/x": Table()}) == [("transport_maps/pcre:/x", "notice")]
+    assert found({}, transports={"hash:/x": Table({"a.example": "local:", "b.example": "smtp:"})}) == []
 
 
 def test_a_collectors_socket_must_be_within_reach() -> None:
@@ -185,5 +242,5 @@ def test_a_collectors_socket_must_be_within_reach() -> None:
 def test_builds_with_the_short_tlsa_crash(version: str, affected: bool) -> None:
     for defaults in (BOOKWORM_DEFAULTS, TRIXIE_DEFAULTS):
         state = postfix_state(DANE, defaults=defaults | {"mail_version": version})
-        findings = [(finding.setting, finding.severity) for finding in outbound_findings(state)]
+        findings = [(finding.setting, finding.severity) for finding in outbound_findings(state, {})]
         assert findings == [("mail_version", "warning")] * affected

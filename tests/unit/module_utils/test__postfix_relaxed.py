@@ -59,3 +59,18 @@ def test_lmtp_is_judged_where_it_changes() -> None:
     assert found(main) == []
     ((setting, _severity, _remedy),) = found(main, {"lmtp_tls_security_level": "dane"})
     assert setting == "lmtp_tls_security_level"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "wanted", "said"),
+    [
+        ("native, dns", "dns, native", 1),
+        ("native", "dns, native", 1),
+        ("dns, native", "dns, native", 0),
+        ("dns", "dns", 0),
+    ],
+)
+def test_names_in_hosts_are_spoken_of_where_they_came_first(lookup: str, wanted: str, said: int) -> None:
+    assert [one[:2] for one in found({"smtp_host_lookup": lookup}, {"smtp_host_lookup": wanted})] == [
+        ("smtp_host_lookup", "notice")
+    ] * said

@@ -48,8 +48,8 @@ def test_a_default_that_is_right_is_still_written() -> None:
         ("dns", None),
         ("dns, native", None),
         ("dns native", None),
-        ("native", "dns"),
-        ("native, dns", "dns"),
+        ("native", "dns, native"),
+        ("native, dns", "dns, native"),
         ("", "dns"),
     ],
 )
