@@ -173,20 +173,24 @@ def addresses_of_server(
     return tuple(servers)
 
 
-def ask_servers(servers: Sequence[Server], name: str, timeout: float) -> tuple[ServerAnswer, ...]:
+def ask_servers(
+    servers: Sequence[Server], name: str, timeout: float, silent: dict[Server, str] | None = None
+) -> tuple[ServerAnswer, ...]:
     """Ask all `servers` at once for the TLSA RRset at `name`; the answers are in the order of `servers`.
 
-    `timeout` is in seconds, for each question. Raises InvalidInput without servers.
+    `timeout` is in seconds, for each question. A server in `silent` is not asked, and has what is said there for its
+    error; one that does not answer in time is put into it. Raises InvalidInput without servers.
     """
     if not servers:
         raise InvalidInput("There is no name server to ask")
+    known = {} if silent is None else silent
     with ThreadPoolExecutor(min(THREADS, len(servers))) as pool:
-        return tuple(pool.map(lambda server: _ask_server(server, name, timeout), servers))
+        return tuple(pool.map(lambda server: _ask_server(server, name, timeout, known), servers))
 
 
-def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
-    if server.problem is not None:
-        return ServerAnswer(server, name, error=server.problem)
+def _ask_server(server: Server, name: str, timeout: float, silent: dict[Server, str]) -> ServerAnswer:
+    if failed := server.problem or silent.get(server):
+        return ServerAnswer(server, name, error=failed)
     owner = absolute_name(name)
     try:
         answer = response(server, owner, "TLSA", timeout)
@@ -194,12 +198,10 @@ def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
             return ServerAnswer(server, name, delegated=delegated)
         _require_authority(answer, owner)
         soa = _authoritative(server, owner, "SOA", timeout)
-        parent_denied = (
-            answer.rcode() == dns.rcode.NOERROR
-            and len(owner.labels) > 2
-            and _authoritative(server, owner.parent(), "TLSA", timeout).rcode() == dns.rcode.NXDOMAIN
-        )
+        parent_denied = _denies_parent(server, owner, answer, soa, timeout)
     except LookupFailed as error:
+        if error.silent:
+            silent[server] = str(error)
         return ServerAnswer(server, name, error=str(error), lame=isinstance(error, _Lame))
     serial = next((int(rrset[0].serial) for rrset in _all(soa) if rrset.rdtype == dns.rdatatype.SOA), None)
     rrset = answer.get_rrset(answer.answer, owner, dns.rdataclass.IN, dns.rdatatype.TLSA)
@@ -218,6 +220,17 @@ def _ask_server(server: Server, name: str, timeout: float) -> ServerAnswer:
     soas = [one for one in answer.authority if one.rdtype == dns.rdatatype.SOA]
     negative = min(int(soas[0].ttl), int(soas[0][0].minimum)) if soas else None
     return ServerAnswer(server, name, status, negative_ttl=negative, **common)
+
+
+def _denies_parent(
+    server: Server, owner: dns.name.Name, answer: dns.message.Message, soa: dns.message.Message, timeout: float
+) -> bool:
+    """Whether the name above one that exists is denied; above the zone's own name others may have the authority."""
+    if answer.rcode() != dns.rcode.NOERROR or len(owner.labels) <= 2:
+        return False
+    if soa.get_rrset(soa.answer, owner, dns.rdataclass.IN, dns.rdatatype.SOA) is not None:
+        return False
+    return _authoritative(server, owner.parent(), "TLSA", timeout).rcode() == dns.rcode.NXDOMAIN
 
 
 def _authoritative(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.Message:

@@ -20,7 +20,7 @@ from functools import partial
 
 from ._errors import InvalidInput, LookupFailed, PublisherConflict, PublisherError, PublisherRefused
 from ._publication import Change, Published, State, Wanted, plan
-from ._zone_security import zone_problem
+from ._zone_security import alias_problem, zone_problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ def converge(
     must not be published, and PublisherError when the provider cannot be read, all before anything was changed.
     """
     names = [one.name for one in wanted]
-    before = publisher.read(names)
+    before = _first_read(publisher, names)
     changes = planner(wanted, before)
     outcome = Outcome(before, dict(before))
     if resolver is not None:
@@ -86,6 +86,19 @@ def converge(
     return outcome
 
 
+def _first_read(publisher: Publisher, names: Sequence[str]) -> Mapping[str, Published]:
+    """What is there. An error says which names were asked for: in which zones they are is not known yet."""
+    try:
+        return publisher.read(names)
+    except PublisherError as error:
+        if any(name in str(error) for name in names):
+            raise
+        others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise type(error)(
+            f"Reading {', '.join(names[:3])}{others}, so nothing was changed: {error}"
+        ) from None  # its cause may carry secrets
+
+
 def _predicted(there: Published, change: Change | None) -> Published:
     if change is None:
         return there
@@ -95,19 +108,25 @@ def _predicted(there: Published, change: Change | None) -> Published:
 def _require_secure_zones(
     resolver: Resolver, wanted: Sequence[Wanted], before: Mapping[str, Published], outcome: Outcome, *, check_mode: bool
 ) -> None:
-    zones = {before[one.name].zone for one in wanted if one.records and one.state is not State.ABSENT}
-    for zone in sorted(zones):
+    there = [before[one.name] for one in wanted if one.records and one.state is not State.ABSENT]
+    checks = [(f"zone {zone}", partial(zone_problem, resolver, zone)) for zone in sorted({one.zone for one in there})]
+    checks += [
+        (f"the alias {one.name}", partial(alias_problem, resolver, one.name, one.owner))
+        for one in there
+        if one.owner != one.name
+    ]
+    for what, check in checks:
         try:
-            problem = zone_problem(resolver, zone)
+            problem = check()
         except LookupFailed as error:
             if not check_mode:
                 raise LookupFailed(
-                    f"Whether zone {zone} is signed could not be found out, so nothing was changed: {error}. Mend the "
+                    f"Whether {what} is signed could not be found out, so nothing was changed: {error}. Mend the "
                     "resolver, or to publish all the same set require_signed to false",
                     bogus=error.bogus,
                 ) from error
             # On a host that is still to be set up, the resolver is installed by the run that this one foretells.
-            outcome.warnings.append(f"Whether zone {zone} is signed could not be found out: {error}")
+            outcome.warnings.append(f"Whether {what} is signed could not be found out: {error}")
             continue
         if problem:
             raise InvalidInput(

@@ -81,13 +81,14 @@ class LookupFailed(DaneError):  # noqa: N818  # see InvalidInput
     It must never be read as "there is no such record": RFC 7672 section 2.1.2 wants delivery to wait.
     """
 
-    def __init__(self, message: str, *, bogus: bool = False, denial: bool = False) -> None:
+    def __init__(self, message: str, *, bogus: bool = False, denial: bool = False, silent: bool = False) -> None:
         """``bogus`` is true when the same question is answered once validation is off, so the signatures are wrong.
 
         ``denial``: what that answer says is that there is nothing, so it is this that the zone fails to prove.
+        ``silent``: the server did not answer in time, and asked again at once it would hardly do so either.
         """
         super().__init__(message)
-        self.bogus, self.denial = bogus, denial
+        self.bogus, self.denial, self.silent = bogus, denial, silent
 
 
 class ProbeImpossible(DaneError):  # noqa: N818  # see InvalidInput

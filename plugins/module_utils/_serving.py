@@ -53,7 +53,9 @@ class Served:
 class Observer:
     """Asks the authoritative servers of whatever name it is given; which ones they are is found out once per zone.
 
-    `servers`, if given, are asked instead of those that the DNS names. `timeout` is in seconds, for each question.
+    `servers`, if given, are asked instead of those that the DNS names. `timeout` is in seconds, for each question. A
+    server that did not answer in time is not asked again before ``look_again``, so that one dead server costs its time
+    once, however many names there are.
     """
 
     resolver: Resolver
@@ -62,6 +64,14 @@ class Observer:
     servers: tuple[str, ...] = ()
     _known: dict[str, tuple[Server, ...]] = field(default_factory=dict)
     _zones: dict[str, str] = field(default_factory=dict)
+    _silent: dict[Server, str] = field(default_factory=dict)
+
+    def look_again(self) -> None:
+        """Forget what failed: silent servers, and zones for which the servers or their addresses were not all found."""
+        self._silent.clear()
+        self._known = {
+            zone: servers for zone, servers in self._known.items() if not any(server.problem for server in servers)
+        }
 
     def look(self, name: str) -> tuple[Served, ...]:
         """What is served at `name`, then at the target of its alias, and so on: the last has the records.
@@ -80,10 +90,10 @@ class Observer:
     def _look_once(self, name: str) -> Served:
         if self.servers:
             given = tuple(Server(address, address, self.port) for address in self.servers)
-            return Served(name, "", ask_servers(given, name, self.timeout))
+            return Served(name, "", ask_servers(given, name, self.timeout, self._silent))
         zone = self._zone(name)
         while True:
-            asked = ask_servers(self._servers(zone), name, self.timeout)
+            asked = ask_servers(self._servers(zone), name, self.timeout, self._silent)
             # Whoever follows a delegation that nobody serves any more gets no records there, old or new.
             answers = tuple(answer for answer in asked if not (answer.lame and answer.server.parent_only))
             below = next((answer.delegated for answer in answers if answer.delegated), None)
@@ -178,7 +188,9 @@ def _said(answer: ServerAnswer) -> str:
         return f"an alias of {answer.alias}"
     if answer.status is Status.FOUND:
         return f"{_shortened(answer.records)}"
-    return "no TLSA record" + (f" (NXDOMAIN, may be remembered {answer.negative_ttl} s)" if answer.negative_ttl else "")
+    denial = answer.status.value.upper() if answer.status is not None else "no answer"
+    remembered = f", may be remembered {answer.negative_ttl} s" if answer.negative_ttl else ""
+    return f"no TLSA record ({denial}{remembered})"
 
 
 def _shortened(records: Iterable[TlsaRecord]) -> str:

@@ -72,7 +72,7 @@ def place(address: str, port: int) -> str:
 
 
 def silence(address: str, port: int) -> LookupFailed:
-    return LookupFailed(f"No answer in time from {place(address, port)}")
+    return LookupFailed(f"No answer in time from {place(address, port)}", silent=True)
 
 
 def failure(error: Exception, address: str, port: int) -> LookupFailed:

@@ -35,6 +35,8 @@ OURS = {
     "smtpd_tls_eccert_file",
     "smtpd_tls_eckey_file",
     "smtpd_use_tls",
+    "myhostname",
+    "mydestination",
     "smtp_use_tls",
     "smtp_enforce_tls",
     "tls_dane_digest_agility",
@@ -60,7 +62,7 @@ socketserver.ThreadingTCPServer(("127.0.0.1", 8642), Handler).serve_forever()
 EOF
 setsid python3 /opt/tlspol.py >/dev/null 2>&1 </dev/null &
 echo $! > /run/tlspol.pid
-postconf -e 'smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8642:QUERY'
+postconf -e 'smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8642:QUERY' 'smtp_tls_CApath = /etc/ssl/certs'
 """
 
 LEGACY = r"""
@@ -130,7 +132,35 @@ STARTS = [
         refused="missing '=' after attribute name: \"no equals sign here\"",
         starts=False,
     ),
+    Start(
+        "broken services",
+        "echo 'no such line' >> /etc/postfix/master.cf",
+        refused="/etc/postfix/master.cf: line",
+        starts=False,
+    ),
     Start("policy service", TLSPOL),
+    Start(
+        "policy service without authorities",
+        f"{TLSPOL}postconf -X smtp_tls_CApath",
+        warnings=("smtp_tls_CAfile",),
+    ),
+    Start(
+        "client certificate that is gone",
+        "postconf -e smtp_tls_cert_file=/etc/ssl/gone.pem",
+        refused="smtp_tls_cert_file: /etc/ssl/gone.pem cannot be loaded with its key (No such file or directory)",
+    ),
+    Start(
+        "host name that is a mail domain",
+        "postconf -e myhostname=corp.example 'mydestination=$myhostname, localhost'",
+        {"hostname": "mx.corp.example", "destinations": ["corp.example"]},
+    ),
+    Start("host names first", "postconf -e 'smtp_host_lookup = native, dns'"),
+    Start(
+        "transport with an override for all mail",
+        "postconf -M out/unix='out unix - - y - - smtp'; postconf -P out/unix/smtp_tls_security_level=may; "
+        "postconf -e default_transport=out",
+        refused="out/unix/smtp_tls_security_level: `-o smtp_tls_security_level=may` takes DANE from all mail",
+    ),
     Start("relayhost", "postconf -e 'relayhost = [mx.peer.example]'"),
     Start("relayhost without brackets", "postconf -e 'relayhost = peer.example'"),
     Start(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._convergence import ATTEMPTS, Outcome, converge
@@ -278,6 +278,44 @@ def test_a_resolver_that_does_not_answer_stops_a_run_and_warns_in_check_mode() -
     assert outcome.warnings == [
         "Whether zone example.org is signed could not be found out: The resolver 127.0.0.1 gave no answer"
     ]
+
+
+class Aliased(Memory):
+    """All names are aliases of one in another zone."""
+
+    def read(self, names: Collection[str]) -> Mapping[str, Published]:
+        there = super().read(["tlsa.example.net"])["tlsa.example.net"]
+        return {name: replace(there, name=name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("aliases", "refused"),
+    [
+        ({MX1: ("tlsa.example.net.", True)}, ""),
+        ({MX1: ("tlsa.example.net.", False)}, f"{MX1} is an alias of tlsa.example.net and not signed"),
+        (
+            {MX1: ("x.example.org.", True), "x.example.org": ("tlsa.example.net.", False)},
+            "x.example.org is an alias of",
+        ),
+        ({}, ""),
+    ],
+)
+def test_an_alias_that_is_not_signed_is_refused(aliases: dict[str, tuple[str, bool]], refused: str) -> None:
+    @dataclass(frozen=True)
+    class Names(Resolver):
+        def lookup(self, name: str, rdtype: str) -> Answer:
+            target, secure = aliases.get(name, ("", True)) if rdtype == "CNAME" else ("", True)
+            status = Status.FOUND if target else Status.NODATA
+            return Answer(name, rdtype, status, secure, 60, (target,) if target else (), name, ())
+
+    publisher = Aliased()
+    if not refused:
+        run(publisher, exact(A), resolver=Names())
+        assert publisher.content == {"tlsa.example.net": (3600, (A,))}
+        return
+    with pytest.raises(InvalidInput, match=re.escape(refused)):
+        run(publisher, exact(A), resolver=Names())
+    assert publisher.content == {}
 
 
 def test_removal_needs_no_signed_zone() -> None:

@@ -107,6 +107,38 @@ def test_a_dead_server_does_not_hide_another() -> None:
     assert alive.records == (A,)
 
 
+def test_a_silent_server_is_asked_once_a_look() -> None:
+    asked: list[str] = []
+
+    def respond(query: Message, _transport: str) -> Reply:
+        asked.append(str(query.question[0].name))
+        return None
+
+    other = "_465._tcp.mx1.example.org"
+    with ScriptedNameserver(respond) as server:
+        observer = Observer(Resolver(), 0.3, server.port, ("127.0.0.1",))
+        looks = [observer.look(name)[0].answers[0] for name in (NAME, other)]
+        assert set(asked) == {f"{NAME}."}
+        observer.look_again()
+        observer.look(other)
+    assert set(asked) == {f"{NAME}.", f"{other}."}
+    assert [answer.error for answer in looks] == [
+        f"No answer in time from the name server 127.0.0.1 port {server.port}"
+    ] * 2
+    assert [answer.status for answer in looks] == [None, None]
+
+
+def test_at_the_name_of_a_zone_the_name_above_it_is_not_asked_for() -> None:
+    def respond(query: Message) -> Reply:
+        asked, rdtype = str(query.question[0].name).rstrip("."), dns.rdatatype.to_text(query.question[0].rdtype)
+        if asked != NAME:
+            return reply(query, rcode="REFUSED")
+        return reply(query, LINE if rdtype == "TLSA" else SOA.replace("example.org. 600", f"{NAME}. 600", 1))
+
+    answer = one_answer(respond)
+    assert (answer.error, answer.lame, answer.records, answer.serial) == (None, False, (A,), 7)
+
+
 def test_no_server_is_no_answer() -> None:
     with pytest.raises(InvalidInput, match="There is no name server to ask"):
         ask_servers([], NAME, 1.0)
@@ -154,6 +186,37 @@ def test_every_address_of_every_server_is_asked() -> None:
 def test_a_zone_without_servers_is_a_failure() -> None:
     with pytest.raises(LookupFailed, match=re.escape("Zone example.org has no NS records")):
         servers_of(Table(), "example.org")
+
+
+def test_servers_that_could_not_be_found_are_sought_again() -> None:
+    found: dict[tuple[str, str], tuple[str, ...] | LookupFailed] = {
+        ("mx1.example.org", "A"): ("192.0.2.1",),
+        ("example.org", "NS"): ("ns.example.org.",),
+        ("ns.example.org", "A"): LookupFailed("SERVFAIL"),
+    }
+    with ScriptedNameserver(lambda query, _transport: authoritative(query)) as server:
+        observer = Observer(Table(found=found, signer="example.org"), 1.0, server.port)
+        assert "SERVFAIL" in str(observer.look(NAME)[0].answers[0].error)
+        found["ns.example.org", "A"] = ("127.0.0.1",)
+        assert "SERVFAIL" in str(observer.look(NAME)[0].answers[0].error)
+        observer.look_again()
+        errors = [answer.error for answer in observer.look(NAME)[0].answers if answer.server.name == "ns.example.org"]
+    assert errors == [None]
+
+
+@pytest.mark.parametrize(
+    ("status", "remembered", "said"),
+    [
+        (Status.NODATA, 300, "no TLSA record (NODATA, may be remembered 300 s)"),
+        (Status.NXDOMAIN, 300, "no TLSA record (NXDOMAIN, may be remembered 300 s)"),
+        (Status.NXDOMAIN, None, "no TLSA record (NXDOMAIN)"),
+    ],
+)
+def test_a_denial_is_called_what_it_is(status: Status, remembered: int | None, said: str) -> None:
+    answer = ServerAnswer(NS1, NAME, status, negative_ttl=remembered)
+    assert shortfalls(Wanted(NAME, (A,), State.EXACT), [Served(NAME, "example.org", (answer,))]) == (
+        f"{NAME} at ns1.example.org (192.0.2.1): {said}",
+    )
 
 
 # --- all servers together ---------------------------------------------------------------------------------------------

@@ -71,7 +71,35 @@ def test_waiting_ends_when_all_is_there_and_asks_no_more_for_what_was() -> None:
 def test_waiting_ends_with_the_time() -> None:
     result = wait(From(Clock(), {NAME: 1000}), NAME)
     assert (result.looks, result.elapsed, result.rrsets[0].everywhere) == (6, 10, False)
-    assert result.rrsets[0].problems == (f"{NAME} at ns1 (192.0.2.1): no TLSA record",)
+    assert result.rrsets[0].problems == (f"{NAME} at ns1 (192.0.2.1): no TLSA record (NXDOMAIN)",)
+
+
+class Slow(From):
+    """Takes its time to look at each name."""
+
+    def look(self, name: str) -> tuple[Served, ...]:
+        self.clock.now += 5
+        return super().look(name)
+
+
+def test_a_look_that_is_not_the_first_ends_with_the_time() -> None:
+    names = [f"_25._tcp.mx{number}.example.org" for number in range(4)]
+    observer = Slow(Clock(), dict.fromkeys(names, 1000.0))
+    result = wait(observer, *names, seconds=25)
+    assert observer.looks == [*names, *names[:1]]
+    assert all(one.problems for one in result.rrsets)
+    assert result.elapsed == 27
+
+
+def test_what_failed_is_forgotten_before_each_look() -> None:
+    class Forgetful(From):
+        forgot = 0
+
+        def look_again(self) -> None:
+            self.forgot += 1
+
+    observer = Forgetful(Clock(), {NAME: 103})
+    assert (wait(observer, NAME).looks, observer.forgot) == (3, 3)
 
 
 @pytest.mark.parametrize("seconds", [0, 1])

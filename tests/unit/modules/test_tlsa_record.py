@@ -146,7 +146,9 @@ def test_a_silent_server_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         provider = {"type": "rfc2136", "server": "127.0.0.1", "port": server.port, "timeout": 0.2}
         result = run(capsys, server.port, provider=provider)
     assert result["error_type"] == "PublisherUnavailable"
-    assert result["msg"] == f"No answer in time from the name server 127.0.0.1 port {server.port}"
+    assert result["msg"] == (
+        f"Reading {NAME}, so nothing was changed: No answer in time from the name server 127.0.0.1 port {server.port}"
+    )
 
 
 def test_an_update_that_is_refused_fails_and_tells_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
