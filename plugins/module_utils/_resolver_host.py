@@ -29,6 +29,7 @@ PACKAGED_ANCHOR: t.Final = "/usr/share/dns/root.ds"
 ROOT_KEY: t.Final = "/var/lib/unbound/root.key"
 UNBOUND_USER: t.Final = "unbound"
 UNBOUND_CONFIGURATION: t.Final = "/etc/unbound"
+SEARCH_PATH: t.Final = "/usr/sbin:/usr/bin:/sbin:/bin"  # sudo and su may leave the first out
 SECONDS: t.Final = 20.0
 DNS_PORT: t.Final = 53
 _EVERY_ADDRESS: t.Final = ("0.0.0.0", "::")  # noqa: S104  # looked for, not bound to
@@ -69,7 +70,7 @@ def read_host() -> HostState:
 
 def read_postfix() -> list[PostfixState]:
     """Every Postfix instance of this host (postmulti(1)) with its chroot's resolv.conf; none without Postfix."""
-    if not shutil.which("postconf"):
+    if not shutil.which("postconf", path=SEARCH_PATH):
         return []
     status, output = _run("postmulti", "-l")
     folders = [line.split()[-1] for line in output.splitlines() if line.split()] if status == 0 else ["/etc/postfix"]
@@ -84,7 +85,7 @@ def read_postfix() -> list[PostfixState]:
 
 def read_server() -> ServerState:
     """How unbound is configured, and what it does now."""
-    if not shutil.which("unbound-checkconf"):
+    if not shutil.which("unbound-checkconf", path=SEARCH_PATH):
         return ServerState(failure="unbound is not installed on this host")
     options: dict[str, tuple[str, ...]] = {}
     for option in _SERVER_OPTIONS:
@@ -219,7 +220,7 @@ def _run(*command: str) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
             timeout=SECONDS,
             check=False,
-            env={**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={**os.environ, "LC_ALL": "C", "PATH": SEARCH_PATH},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)

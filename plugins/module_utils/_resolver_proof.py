@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "BOGUS_NAME",
     "judge_algorithms",
     "judge_bogus",
     "judge_clock",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 
+BOGUS_NAME: t.Final = "bogus name"
+"""How the subject of a finding on a bogus name begins."""
 LEAST_PAYLOAD: t.Final = 1220  # bytes, RFC 4035 section 4.1
 UDP_PAYLOAD: t.Final = 1232  # bytes, what a question takes by UDP (DNS flag day 2020)
 NO_ANSWER: t.Final = "See that the resolver runs (systemctl status unbound) and can reach the Internet by UDP and TCP."
@@ -72,7 +75,7 @@ def judge_signed(name: str, checked: Reply, unchecked: Reply, now: int) -> Findi
 
 def judge_bogus(name: str, checked: Reply, unchecked: Reply) -> Finding:
     """A name whose signatures are wrong must be SERVFAIL, and be answered once checking is disabled."""
-    subject = f"bogus name {name}"
+    subject = f"{BOGUS_NAME} {name}"
     seen = f"{checked}; unchecked {unchecked.failure or unchecked.rcode}"
     if checked.failure:
         return Finding(Group.VALIDATION, subject, Verdict.UNKNOWN, seen, NO_ANSWER)

@@ -25,8 +25,8 @@ __all__ = ["judge_host", "judge_managers", "judge_postfix", "judge_server"]
 ROLE: t.Final = "The role unbound_resolver does so."
 
 
-def judge_host(host: HostState) -> list[Finding]:
-    """What /etc/resolv.conf makes programs do."""
+def judge_host(host: HostState, resolver: str = "127.0.0.1") -> list[Finding]:
+    """What /etc/resolv.conf makes programs do; `resolver` is the address that is examined, and should be in it."""
     path = "/etc/resolv.conf"
     conf = ResolvConf.from_text(host.text or "")
     shown = f"nameserver {', '.join(conf.nameservers)}; options {' '.join(conf.options) or 'none'}"
@@ -43,7 +43,7 @@ def judge_host(host: HostState) -> list[Finding]:
             )
         )
     else:
-        findings.append(Finding(Group.HOST, "nameservers", Verdict.OK, shown))
+        findings.append(_judge_local_nameservers(conf, resolver, shown))
     if not conf.trusts_ad:
         findings.append(
             _failed(
@@ -84,6 +84,24 @@ def judge_host(host: HostState) -> list[Finding]:
             )
         )
     return findings
+
+
+def _judge_local_nameservers(conf: ResolvConf, resolver: str, shown: str) -> Finding:
+    """All of them are on this host; each that is not the one examined may validate or not, and is asked on SERVFAIL."""
+    others = [server for server in conf.nameservers if server != resolver]
+    if not others:
+        return Finding(Group.HOST, "nameservers", Verdict.OK, shown)
+    if resolver in conf.nameservers and {resolver, *others} == {"127.0.0.1", "::1"}:
+        advice = (
+            f"Only {resolver} was examined: see that the same program answers at {others[0]}, or leave that out. {ROLE}"
+        )
+        return Finding(Group.HOST, "nameservers", Verdict.WARNING, shown, advice)
+    return _failed(
+        "nameservers",
+        shown,
+        f"Make {resolver} the only nameserver in /etc/resolv.conf: when it refuses a bogus answer, glibc asks "
+        f"{', '.join(others)}, which nobody examined. {ROLE}",
+    )
 
 
 def judge_managers(found: Iterable[Manager]) -> list[Finding]:

@@ -67,7 +67,7 @@ options:
   bogus_names:
     description:
       - Names whose signatures are wrong on purpose. The resolver must refuse them, and know them once checking is
-        disabled.
+        disabled; without one that is refused so, validation is not proved.
       - A name that cannot be resolved at all proves nothing, and is reported as V(unknown).
     type: list
     elements: str
@@ -120,7 +120,8 @@ EXAMPLES = r"""
 RETURN = r"""
 proved:
   description:
-    - For each of O(checks), whether no finding is V(failed). Of V(validation), nothing is proved without an answer.
+    - For each of O(checks), whether it holds. Nothing of it is V(failed), unbound's configuration could be read for
+      V(server), and one of O(bogus_names) was refused for V(validation).
   returned: success
   type: dict
   sample:
@@ -268,6 +269,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolv_managers impo
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence import Finding, Group, Verdict
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_examination import Examination
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_host import read_host, read_postfix, read_server
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver_proof import BOGUS_NAME
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_setup import (
     judge_host,
     judge_managers,
@@ -286,7 +288,7 @@ def look(options: dict[str, t.Any], now: int) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {"changed": False}
     findings: list[Finding] = []
     if Group.HOST.value in checks:
-        findings += _look_at_host(result)
+        findings += _look_at_host(result, options["resolver"])
     if Group.SERVER.value in checks:
         findings += judge_server(read_server(), options["forwarders"], now)
     if checks & ASKING:
@@ -297,8 +299,7 @@ def look(options: dict[str, t.Any], now: int) -> dict[str, t.Any]:
             findings += examination.libc()
         if Group.FORWARDERS.value in checks:
             findings += examination.forwarders(options["forwarders"])
-    failed = {finding.group.value for finding in findings if finding.verdict is Verdict.FAILED}
-    result["proved"] = {check: check not in failed for check in sorted(checks)}
+    result["proved"] = {check: _proved(check, findings) for check in sorted(checks)}
     result["findings"] = [
         {
             "check": finding.group.value,
@@ -315,7 +316,18 @@ def look(options: dict[str, t.Any], now: int) -> dict[str, t.Any]:
     return result
 
 
-def _look_at_host(result: dict[str, t.Any]) -> list[Finding]:
+def _proved(check: str, findings: list[Finding]) -> bool:
+    """Nothing failed, and what only a success shows was seen: a configuration was read, a bogus name was refused."""
+    of_check = [finding for finding in findings if finding.group.value == check]
+    good = [finding.subject for finding in of_check if finding.verdict is Verdict.OK]
+    if any(finding.verdict is Verdict.FAILED for finding in of_check):
+        return False
+    if check == Group.VALIDATION.value:
+        return any(subject.startswith(BOGUS_NAME) for subject in good)
+    return bool(good) or check != Group.SERVER.value
+
+
+def _look_at_host(result: dict[str, t.Any], resolver: str) -> list[Finding]:
     host = read_host()
     instances = read_postfix()
     found = managers(host)
@@ -335,11 +347,13 @@ def _look_at_host(result: dict[str, t.Any]) -> list[Finding]:
     result["unbound_outdated"] = host.unbound_outdated
     result["root_key_writable"] = host.root_key_writable
     result["listeners"] = list(host.listeners)
-    return [*judge_host(host), *judge_managers(found), *judge_postfix(host, instances)]
+    return [*judge_host(host, resolver), *judge_managers(found), *judge_postfix(host, instances)]
 
 
 def _complaint(missed: list[str], findings: list[Finding]) -> str:
-    failed = [finding for finding in findings if finding.verdict is Verdict.FAILED and finding.group.value in missed]
+    of_missed = [finding for finding in findings if finding.group.value in missed]
+    failed = [finding for finding in of_missed if finding.verdict is Verdict.FAILED]
+    failed = failed or [finding for finding in of_missed if finding.verdict is Verdict.UNKNOWN]
     lines = [f"{finding.subject}: {finding.evidence}. {finding.advice}" for finding in failed[:SHOWN]]
     if len(failed) > SHOWN:
         lines.append(f"and {len(failed) - SHOWN} more, see findings.")

@@ -43,7 +43,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Status and output of each command line; others are programs that do not exist."""
     given: Answers = {}
     monkeypatch.setattr(host, "_run", lambda *command: given.get(command, (127, "not found")))
-    monkeypatch.setattr(shutil, "which", lambda name: name if any(name == key[0] for key in given) else None)
+
+    def which(name: str, path: str) -> str | None:
+        assert path == host.SEARCH_PATH
+        return name if any(name == key[0] for key in given) else None
+
+    monkeypatch.setattr(shutil, "which", which)
     return given
 
 

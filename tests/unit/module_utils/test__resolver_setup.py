@@ -49,6 +49,11 @@ def verdicts(findings: list[Finding]) -> dict[str, str]:
         (HostState(text="nameserver 127.0.0.1\n"), {"nameservers": "ok", "trust-ad": "failed"}),
         (HostState(text=OURS + "nameserver 192.0.2.1\n"), {"nameservers": "failed"}),
         (HostState(text="nameserver 192.0.2.1\n"), {"nameservers": "failed", "trust-ad": "failed"}),
+        (HostState(text=OURS + "nameserver ::1\n"), {"nameservers": "warning"}),
+        (HostState(text=OURS + "nameserver 127.0.0.53\n"), {"nameservers": "failed"}),
+        (HostState(text=OURS + "nameserver ::1\nnameserver 127.0.2.1\n"), {"nameservers": "failed"}),
+        (HostState(text=OURS.replace("127.0.0.1", "127.0.0.53")), {"nameservers": "failed"}),
+        (HostState(text=OURS.replace("127.0.0.1", "::1")), {"nameservers": "failed"}),
         (HostState(text=None), {"nameservers": "ok", "trust-ad": "failed"}),
         (HostState(text=OURS, mounted=True), {"nameservers": "ok", "mount": "warning"}),
         (HostState(text=OURS, link="/run/x"), {"nameservers": "ok", "link": "warning"}),
@@ -61,6 +66,11 @@ def verdicts(findings: list[Finding]) -> dict[str, str]:
 )
 def test_the_host_is_judged_by_its_resolv_conf(host: HostState, expected: dict[str, str]) -> None:
     assert verdicts(judge_host(host)) == expected
+
+
+def test_another_resolver_may_be_the_one_that_is_examined() -> None:
+    host = HostState(text=OURS.replace("127.0.0.1", "127.0.0.53"))
+    assert verdicts(judge_host(host, "127.0.0.53")) == {"nameservers": "ok"}
 
 
 def test_who_wrote_a_drifted_file_is_told() -> None:

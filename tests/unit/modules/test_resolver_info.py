@@ -46,7 +46,7 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 from ansible_collections.mailsec.dane.plugins.modules.resolver_info import look
-print(json.dumps(look({"checks": ["host", "server"], "require": [], "forwarders": []}, 0)))
+print(json.dumps(look({"checks": ["host", "server"], "require": [], "forwarders": [], "resolver": "127.0.0.1"}, 0)))
 """
 
 
@@ -107,7 +107,34 @@ def test_what_is_seen_on_the_host_is_returned(capsys: pytest.CaptureFixture[str]
 def test_what_is_not_required_does_not_fail(capsys: pytest.CaptureFixture[str]) -> None:
     with ScriptedNameserver(insecure) as server:
         result = run(capsys, checks=["validation", "server"], resolver_port=server.port)
-    assert result["proved"] == {"server": True, "validation": False}
+    assert result["proved"] == {"server": False, "validation": False}
+
+
+def test_a_configuration_that_cannot_be_read_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, checks=["server"], require=["server"])
+    assert (result["failed"], result["proved"]) == (True, {"server": False})
+    assert result["msg"].splitlines()[1].startswith("configuration: ")
+
+
+@pytest.mark.parametrize("names", [[], ["unknown.example"]])
+def test_without_a_bogus_name_that_is_refused_nothing_is_proved(
+    names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def secure(query: Message, _transport: str) -> Reply:
+        name = str(query.question[0].name)
+        if name == "unknown.example." or (name == "bogus.example." and not query.flags & dns.flags.CD):
+            return reply(query, rcode="SERVFAIL")
+        made = reply(query, f"{name} 300 IN SOA ns.example. h.example. 1 2 3 4 5", flags="QR RD RA AD")
+        made.use_edns(0, 0, 1232)
+        return made
+
+    with ScriptedNameserver(secure) as server:
+        options: dict[str, t.Any] = {"checks": ["validation"], "signed_names": ["good.example"]}
+        options["resolver_port"] = server.port
+        result = run(capsys, **options, bogus_names=names)
+        assert [one for one in result["findings"] if one["verdict"] == "failed"] == []
+        assert result["proved"] == {"validation": False}
+        assert run(capsys, **options, bogus_names=["bogus.example"])["proved"] == {"validation": True}
 
 
 def test_what_is_required_fails_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
