@@ -85,6 +85,7 @@ class NameServer:
     signed: frozenset[str] = frozenset()  # BIND: zones to sign; their DS records are not put anywhere
     api_port: int = 0  # PowerDNS: where its HTTP API listens; the key to it is the secret of `key`
     query_log: bool = False  # BIND: every question goes to the log
+    other_keys: tuple[Key, ...] = ()  # BIND: further keys, for `grant` to name
     _process: subprocess.Popen[bytes] | None = None
 
     program: t.ClassVar[str]
@@ -187,8 +188,11 @@ class Bind(NameServer):
                 f" notify explicit; also-notify {{ {notify} }}; }};"
             )
         (self.directory / "named.conf").write_text(
-            f'key "{self.key.name}" {{ algorithm {self.key.algorithm}; secret "{self.key.secret}"; }};\n'
-            f'options {{ directory "{self.directory}"; pid-file "{self.directory}/pid"; session-keyfile none;\n'
+            "".join(
+                f'key "{key.name}" {{ algorithm {key.algorithm}; secret "{key.secret}"; }};\n'
+                for key in (self.key, *self.other_keys)
+            )
+            + f'options {{ directory "{self.directory}"; pid-file "{self.directory}/pid"; session-keyfile none;\n'
             f"  listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n"
             f"  notify-delay 0; serial-query-rate 1000; dnssec-validation no; masterfile-format text;\n"
             f"  querylog {'yes' if self.query_log else 'no'}; }};\n"

@@ -10,16 +10,20 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from loopback_nameservers import Bind, Key, zone_text
+
 if t.TYPE_CHECKING:
-    from loopback_nameservers import Bind
+    from collections.abc import Iterator
 
 ROOT: t.Final = Path(__file__).resolve().parents[3]
 MX: t.Final = "_25._tcp.mx1.a.example"
@@ -42,25 +46,37 @@ class Site:
         return "3 1 1 " + hashlib.sha256(key.public_bytes(serialization.Encoding.DER, kind)).hexdigest()
 
     def run(
-        self, *providers: object, parts: t.Sequence[str] = PARTS, arguments: t.Sequence[str] = (), secret: str = ""
+        self,
+        *providers: object,
+        parts: t.Sequence[str] = PARTS,
+        arguments: t.Sequence[str] = (),
+        variables: t.Mapping[str, object] | None = None,
+        machines: t.Mapping[str, t.Mapping[str, object]] | None = None,
+        play: t.Mapping[str, object] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the role with one provider for all machines, or one for each."""
-        variables = {
+        """Run the role with one provider for all machines, or one for each.
+
+        `variables` are those of the inventory for all machines, `machines` those of single ones, also of some without a
+        store; `play` holds keywords of the play.
+        """
+        everywhere = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "dane_host_name": "mx1.a.example",
-            "secret": secret,
             "tlsa_publish_require_signed": False,
+            **({"dane_host_name": "mx1.a.example"} if variables is None else variables),
         }
-        hosts = {
+        hosts: dict[str, dict[str, object]] = {
             machine: {"dane_provider": providers[index % len(providers)]} for index, machine in enumerate(self.records)
         }
-        (self.directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+        for machine, own in (machines or {}).items():
+            hosts.setdefault(machine, {}).update(own)
+        (self.directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": everywhere}}))
         tasks = [
             {"ansible.builtin.include_role": {"name": "mailsec.dane.tlsa_publish", "tasks_from": part}}
             for part in parts
         ]
-        (self.directory / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        whole = {"hosts": [*self.records], "gather_facts": False, "tasks": tasks, **(play or {})}
+        (self.directory / "play.json").write_text(json.dumps([whole]))
         (self.directory / "extra.json").write_text(
             json.dumps({"__tlsa_publish_store": f"{self.directory}/stores/{{{{ inventory_hostname }}}}"})
         )
@@ -81,13 +97,14 @@ class Site:
         )
 
 
-def provider_of(bind: Bind) -> dict[str, object]:
+def provider_of(bind: Bind, key: Key | None = None) -> dict[str, object]:
+    key = key or bind.key
     return {
         "type": "rfc2136",
         "server": "127.0.0.1",
         "port": bind.port,
-        "key_name": bind.key.name,
-        "key_secret": "{{ secret }}",
+        "key_name": key.name,
+        "key_secret": key.secret,
     }
 
 
@@ -101,7 +118,7 @@ def test_without_a_provider_the_records_are_printed(tmp_path: Path) -> None:
 def test_several_machines_behind_one_name(tmp_path: Path, bind: Bind) -> None:
     site = Site(tmp_path, ["mx1a", "mx1b"])
     provider = provider_of(bind)
-    done = site.run(provider, arguments=["-v"], secret=bind.key.secret)
+    done = site.run(provider, arguments=["-v"])
     assert done.returncode == 0, done.stdout
     assert bind.records(MX) == sorted(site.records.values())
     assert done.stdout.count("changed: [mx1a") + done.stdout.count("changed: [mx1b") == 1  # once, not once a machine
@@ -117,16 +134,109 @@ def test_several_machines_behind_one_name(tmp_path: Path, bind: Bind) -> None:
         content = store.read_text()
         store.write_text("not a key" if fault == "failed" else content)
         limit = ["--limit", "mx1a"] if fault == "limited" else []
-        done = site.run(provider, arguments=limit, secret=bind.key.secret)
+        done = site.run(provider, arguments=limit)
         assert re.search(r"mx1a .*failed=0 ", done.stdout), done.stdout
         assert bind.records(MX) == sorted({before, *site.records.values()})
         store.write_text(content)
 
     # Once all report, what is nobody's key goes.
-    assert site.run(provider, secret=bind.key.secret).returncode == 0
+    assert site.run(provider).returncode == 0
     assert bind.records(MX) == sorted(site.records.values())
-    again = site.run(provider, secret=bind.key.secret)
+    again = site.run(provider)
     assert "changed=1" not in again.stdout
+
+
+STRANGER: t.Final = "3 1 1 " + "ee" * 32
+
+
+def calls(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The machines that published."""
+    said = done.stdout.partition("TASK [mailsec.dane.tlsa_publish : Publish | Make")[2].partition("\nTASK ")[0]
+    return re.findall(r"^(?:changed|ok): \[(\w+)", said, re.MULTILINE)
+
+
+@pytest.fixture
+def bind_of_hosts(tmp_path: Path) -> Iterator[Bind]:
+    """BIND, where each machine has a key of its own for the name that it serves."""
+    keys = (Key("mx1a"), Key("mx1b"))
+    grant = "".join(f"grant {key.name} name {MX}. TLSA;" for key in keys)
+    zones = {"a.example": zone_text("a.example", f"{MX}. TLSA {STRANGER}")}
+    with Bind(tmp_path / "bind", zones, keys[0], other_keys=keys[1:], grant=grant) as server:
+        yield server
+
+
+def test_each_machine_with_a_key_of_its_own(tmp_path: Path, bind_of_hosts: Bind) -> None:
+    bind = bind_of_hosts
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    providers = [provider_of(bind, key) for key in (bind.key, *bind.other_keys)]
+    for _again in range(2):
+        done = site.run(*providers, arguments=["-vvv"])
+        assert done.returncode == 0, done.stdout
+        assert sorted(calls(done)) == ["mx1a", "mx1b"]
+        assert bind.records(MX) == sorted(site.records.values())
+        for key in (bind.key, *bind.other_keys):
+            assert key.secret not in done.stdout + done.stderr
+    assert "changed=1" not in done.stdout
+
+
+def test_one_machine_that_lets_nothing_be_removed(tmp_path: Path, bind_of_hosts: Bind) -> None:
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    for machine in site.records:
+        done = site.run(provider_of(bind_of_hosts), machines={machine: {"tlsa_publish_prune": False}})
+        assert done.returncode == 0, done.stdout
+        assert bind_of_hosts.records(MX) == sorted([STRANGER, *site.records.values()])
+
+
+@pytest.mark.parametrize("name", ["dane_host_name", "tlsa_publish_host"])
+def test_the_name_is_the_play_s_and_one_machine_is_silent(tmp_path: Path, bind: Bind, name: str) -> None:
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    play = {"vars": {name: "mx1.a.example"}}
+    for inventory in ({}, {name: "{{ inventory_hostname }}.a.example"}):
+        assert site.run(provider_of(bind), variables=inventory, play=play).returncode == 0
+        assert bind.records(MX) == sorted(site.records.values())
+        done = site.run(provider_of(bind), variables=inventory, play=play, arguments=["--limit", "mx1a"])
+        assert done.returncode == 0, done.stdout
+        assert bind.records(MX) == sorted(site.records.values())
+
+
+def test_a_machine_without_a_name_keeps_records_until_the_inventory_gives_it_one(tmp_path: Path, bind: Bind) -> None:
+    site = Site(tmp_path, ["mx1a"])
+    with_web = {"mx1a": {"dane_host_name": "mx1.a.example"}, "web": {}}
+    assert site.run(provider_of(bind), variables={}, machines=with_web).returncode == 0
+    before = site.records["mx1a"]
+    shutil.rmtree(tmp_path / "stores")
+    site = Site(tmp_path, ["mx1a"])
+    done = site.run(provider_of(bind), variables={}, machines=with_web)
+    assert "the inventory does not say which host name web may serve" in done.stdout
+    assert bind.records(MX) == sorted([before, site.records["mx1a"]])
+    named = {**with_web, "web": {"dane_host_name": "www.a.example"}}
+    done = site.run(provider_of(bind), variables={}, machines=named)
+    assert "the inventory does not say" not in done.stdout
+    assert bind.records(MX) == [site.records["mx1a"]]
+
+
+def test_in_batches_every_machine_is_published(tmp_path: Path, bind_of_hosts: Bind) -> None:
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    done = site.run(provider_of(bind_of_hosts), play={"serial": 1})
+    assert done.returncode == 0, done.stdout
+    assert bind_of_hosts.records(MX) == sorted(site.records.values())  # and the stranger went with the last batch
+    again = site.run(provider_of(bind_of_hosts), play={"serial": 1})
+    assert again.returncode == 0
+    assert "changed=1" not in again.stdout
+
+
+@pytest.mark.parametrize("delegate", ["localhost", "mx1a", "mx1b"])
+def test_one_machine_publishes_for_all(tmp_path: Path, bind_of_hosts: Bind, delegate: str) -> None:
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    variables = {"dane_host_name": "mx1.a.example", "tlsa_publish_delegate": delegate}
+    done = site.run(provider_of(bind_of_hosts), variables=variables)
+    assert done.returncode == 0, done.stdout
+    assert calls(done) == ["mx1a"]  # once, whoever the delegate is
+    assert delegate == "mx1a" or f"changed: [mx1a -> {delegate}" in done.stdout
+    assert bind_of_hosts.records(MX) == sorted(site.records.values())
+    limited = site.run(provider_of(bind_of_hosts), variables=variables, arguments=["--limit", "mx1b"])
+    assert limited.returncode == 0, limited.stdout
+    assert bind_of_hosts.records(MX) == sorted(site.records.values())
 
 
 PROGRAM: t.Final = "command must be a list: the full path of a program on"
