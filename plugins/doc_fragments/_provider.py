@@ -62,8 +62,21 @@ options:
       key_name:
         description:
           - Name of the TSIG key. Without a key, messages are not signed.
-          - Give the key the right to change TLSA records at the names of the mail hosts and no other; see the guide
-            C(docs/guides/publishing.md) of this collection.
+          - Give the key the right to change TLSA records at the names of the mail hosts and no other. A key that can
+            change all of the zone can take over its mail.
+          - In a zone of BIND's C(named.conf), one line for each name,
+            C(update-policy { grant "mx-tlsa" name _25._tcp.mx1.example.org. TLSA; };).
+          - >-
+            In the C(acl) section of Knot DNS 3.2 or later, for the zone to name,
+            C({id: mx-tlsa, key: mx-tlsa, action: update, update-type: [ TLSA ], update-owner: name,
+            update-owner-match: equal, update-owner-name: [ _25._tcp.mx1.example.org. ]}), each item on a line of its
+            own.
+          - >-
+            PowerDNS ties a key to a zone, by C(pdnsutil set-meta example.org TSIG-ALLOW-DNSUPDATE mx-tlsa), and to
+            names and types by the function C(updatepolicy) of the file that C(lua-dnsupdate-policy-script) names, with
+            V(return input:getTsigName(\):toString(\) == "mx-tlsa." and input:getQType(\) == pdns.TLSA and
+            input:getQName(\):toString(\):lower(\) == "_25._tcp.mx1.example.org.").
+          - The guide C(docs/guides/publishing.md) of this collection has them whole.
         type: str
       key_secret:
         description:

@@ -48,7 +48,12 @@ def content(lab: Lab, secrets: Secrets, managed: Sequence[Host]) -> dict[str, An
         for host in managed
         if host.kind is Kind.MANAGED
     }
-    clients = {host.fqdn: {"ansible_host": lab.ipv4(host)} for host in managed if host.kind is Kind.CLIENT}
+    clients = {
+        # Named, so that nobody takes a client for a machine that may serve a mail host's name.
+        host.fqdn: {"ansible_host": lab.ipv4(host), "dane_host_name": host.fqdn}
+        for host in managed
+        if host.kind is Kind.CLIENT
+    }
     inventory: dict[str, Any] = {"mail": {"hosts": mail, "vars": _variables(lab, secrets)}}
     if clients:
         inventory["clients"] = {"hosts": clients, "vars": _variables(lab, secrets)}
