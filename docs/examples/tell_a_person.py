@@ -42,7 +42,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=53)
     parser.add_argument("--mail", required=True, help="who publishes what is asked for")
     parser.add_argument("--sendmail", default="/usr/sbin/sendmail")
-    parser.add_argument("--told", type=Path, default=Path.home() / ".dane-told", help="remembers what was sent last")
+    parser.add_argument(
+        "--told", type=Path, default=Path.home() / ".dane-told", help="remembers what was sent last, for each zone"
+    )
     options = parser.parse_args()
     request = json.load(sys.stdin)
     if request["version"] != 1 or request["type"] != "TLSA":
@@ -74,7 +76,7 @@ def published(name: str, options: argparse.Namespace) -> dict[str, object]:
 
 
 def tell(request: dict[str, Any], options: argparse.Namespace) -> int:
-    """Mail what is to be added and removed, unless that was the last thing mailed."""
+    """Mail what is to be added and removed, unless that was the last thing mailed about this zone."""
     lines = [f"Please change these TLSA records in the zone {request['zone']}. Add first, then remove.", ""]
     for change in request["changes"]:
         lines += [f"add     {change['name']}. {change['ttl']} IN TLSA {record}" for record in change["add"]]
@@ -86,13 +88,20 @@ def tell(request: dict[str, Any], options: argparse.Namespace) -> int:
     message["Subject"] = f"TLSA records of {request['zone']}"
     message.set_content("\n".join([*lines, ""]))
     digest = hashlib.sha256(bytes(message)).hexdigest()
-    if not options.told.exists() or options.told.read_text("ascii") != digest:
+    told = dict(line.split() for line in memory(options.told) if len(line.split()) == 2)
+    if told.get(request["zone"]) != digest:
         try:
             subprocess.run([options.sendmail, "-i", "-t"], input=bytes(message), check=True, timeout=20)
         except (OSError, subprocess.SubprocessError) as error:
             return complain(f"the mail to {options.mail} could not be sent: {error}", FAILED)
-        options.told.write_text(digest, "ascii")
+        told[request["zone"]] = digest
+        options.told.write_text("".join(f"{zone} {last}\n" for zone, last in sorted(told.items())), "ascii")
     return complain(f"{options.mail} was told what to publish", PENDING)
+
+
+def memory(told: Path) -> list[str]:
+    """Lines with a zone and the digest of the last mail about it."""
+    return told.read_text("ascii").splitlines() if told.exists() else []
 
 
 def complain(message: str, status: int) -> int:

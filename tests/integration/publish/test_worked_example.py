@@ -47,8 +47,8 @@ class Desk:
         paths = sorted(self._mails.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         return [message_from_bytes(path.read_bytes(), policy=policy.default).get_content() for path in paths]
 
-    def publisher(self, port: int) -> ExecPublisher:
-        arguments = ["--zone", "a.example", "--server", "127.0.0.1", "--port", str(port), "--mail", "dns@a.example"]
+    def publisher(self, port: int, zone: str = "a.example") -> ExecPublisher:
+        arguments = ["--zone", zone, "--server", "127.0.0.1", "--port", str(port), "--mail", "dns@a.example"]
         files = ["--sendmail", str(self.sendmail), "--told", str(self.told)]
         return ExecPublisher.from_options({"command": [sys.executable, str(EXAMPLE), *arguments, *files]})
 
@@ -90,6 +90,17 @@ def test_a_person_is_told_once_and_when_it_is_done_nothing_is_left_to_do(bind: B
         done = publish(desk, bind.port, *records)
         assert (done.errors, done.before) == ({}, done.after)
     assert len(desk.mails) == 2
+
+
+def test_a_person_with_two_zones_is_told_once_of_each(bind: Bind, desk: Desk) -> None:
+    for _again in range(3):
+        for zone in ("a.example", "b.example"):
+            wanted = wanted_rrsets([{"name": f"_25._tcp.mx1.{zone}", "records": [A]}], State.EXACT)
+            outcome = converge(desk.publisher(bind.port, zone), wanted, resolver=None)
+            assert "was told what to publish" in outcome.errors[zone]
+    assert [line for mail in desk.mails for line in mail.splitlines() if line.startswith("add")] == [
+        f"add     _25._tcp.mx1.{zone}. 3600 IN TLSA {A}" for zone in ("a.example", "b.example")
+    ]
 
 
 @pytest.mark.parametrize("fault", ["dead", "lame", "alias", "sendmail"])
