@@ -95,7 +95,7 @@ def test_forwarders_and_zones_are_written_as_given() -> None:
     server, forwarded = lines[: lines.index("forward-zone:")], lines[lines.index("forward-zone:") :]
     assert 'domain-insecure: "corp.example"' in server
     assert 'domain-insecure: "10.in-addr.arpa"' not in server
-    assert 'local-zone: "10.in-addr.arpa" nodefault' in server
+    assert 'local-zone: "10.in-addr.arpa" transparent' in server
     assert "do-not-query-localhost: no" in server
     assert 'root-hints: "/etc/unbound/dane-resolver.hints"' in server
     assert "tls-cert-bundle: /etc/ssl/certs/ca-certificates.crt" in server
