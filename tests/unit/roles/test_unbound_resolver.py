@@ -42,6 +42,7 @@ def configuration(**variables: t.Any) -> list[str]:  # noqa: ANN401  # variables
         "unbound_resolver_stub_zones": [],
         "unbound_resolver_cache_max_ttl": 86400,
         "unbound_resolver_cache_megabytes": 5,
+        "__unbound_resolver_other_anchors": [],
         **variables,
     }
     zones = given["unbound_resolver_forward_zones"] + given["unbound_resolver_stub_zones"]
@@ -114,20 +115,26 @@ def test_forwarders_and_zones_are_written_as_given() -> None:
     ]
 
 
-def test_a_private_anchor_takes_the_place_of_the_roots() -> None:
-    private = rendered("trust-anchor.conf.j2", unbound_resolver_trust_anchors=[" . IN DS 1 8 2 AB "])
+def test_a_private_anchor_of_the_root_takes_the_place_of_the_roots() -> None:
+    private = rendered("trust-anchor.conf.j2", __unbound_resolver_root_anchors=[" . IN DS 1 8 2 AB "])
     assert '    trust-anchor: ". IN DS 1 8 2 AB"\n' in private
     assert "auto-trust-anchor-file" not in private
 
 
 def test_without_one_debians_own_fragment_stays_as_it_is_octet_by_octet() -> None:
     # As unbound 1.17.1 and 1.22.0 ship it: a conffile that differs would make each upgrade ask.
-    assert rendered("trust-anchor.conf.j2", unbound_resolver_trust_anchors=[]) == (
+    assert rendered("trust-anchor.conf.j2", __unbound_resolver_root_anchors=[]) == (
         "server:\n"
         "    # The following line will configure unbound to perform cryptographic\n"
         "    # DNSSEC validation using the root trust anchor.\n"
         '    auto-trust-anchor-file: "/var/lib/unbound/root.key"\n'
     )
+
+
+def test_an_anchor_of_another_zone_stands_beside_the_roots() -> None:
+    lines = configuration(__unbound_resolver_other_anchors=[" corp.example. IN DS 1 8 2 AB "])
+    assert 'trust-anchor: "corp.example. IN DS 1 8 2 AB"' in lines
+    assert not any(one.startswith("trust-anchor") for one in configuration())
 
 
 def test_root_hints_are_a_zone_file() -> None:
