@@ -20,19 +20,25 @@ from ._alias_syntax import Destination, Kind
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ._aliases import Alias
+__all__ = ["Found", "Host", "Survey", "survey"]
 
-__all__ = ["Host", "Survey", "survey"]
+
+@dataclass(frozen=True)
+class Found:
+    """What an alias delivers to, and where it stands: ``line 3`` of the file, or another table."""
+
+    destinations: tuple[Destination, ...]
+    place: str
 
 
 @dataclass(frozen=True)
 class Host:
     """What must be known of the host; the callables may ask Postfix or the disk, and raise DaneError."""
 
-    aliases: Mapping[str, Alias]
-    """The aliases of the file, by name."""
-    other_alias: t.Callable[[str], tuple[Destination, ...] | None]
-    """The same for a name that only Postfix's other alias tables have; None where none has it."""
+    names: tuple[str, ...]
+    """The names in the file."""
+    lookup: t.Callable[[str], Found | None]
+    """The alias that Postfix finds for a name, in the first of its tables that has it; None where none has."""
     is_here: t.Callable[[str | None], bool]
     """Whether mail to a domain (None: an address without one) is delivered on this host, to accounts and aliases."""
     has_account: t.Callable[[str], bool]
@@ -65,7 +71,7 @@ def survey(required: Iterable[str], host: Host) -> Survey:
     """Follow every alias, and every required name, to its ends. Names are in folded form."""
     wanted = tuple(dict.fromkeys(required))
     graph: dict[str, _Ends] = {}
-    waiting = [*wanted, *host.aliases]
+    waiting = [*wanted, *host.names]
     while waiting:
         name = waiting.pop()
         if name not in graph:
@@ -100,13 +106,13 @@ def _reached(name: str, graph: Mapping[str, _Ends]) -> set[str]:
 def _expand(name: str, host: Host) -> _Ends:
     """The ends of one name alone, and the names that it leads to."""
     ends = _Ends()
-    found = _lookup(name, host)
+    found = host.lookup(name)
     if found is None:
         _end_at_account(name, ends, host)
         return ends
-    if not found:
+    if not found.destinations:
         ends.dead.add(f"{_where(name, host)} leads to nothing at all")
-    waiting = list(found)
+    waiting = list(found.destinations)
     seen_files: set[str] = set()
     while waiting:
         destination = waiting.pop()
@@ -134,14 +140,9 @@ def _expand(name: str, host: Host) -> _Ends:
     return ends
 
 
-def _lookup(name: str, host: Host) -> tuple[Destination, ...] | None:
-    alias = host.aliases.get(name)
-    return alias.destinations if alias is not None else host.other_alias(name)
-
-
 def _known_name(name: str, host: Host) -> str:
     """The name that Postfix finds: itself or, without its extension, the part before the delimiter."""
-    if host.delimiters and _lookup(name, host) is None and not host.has_account(name):
+    if host.delimiters and host.lookup(name) is None and not host.has_account(name):
         places = [place for delimiter in host.delimiters if (place := name.find(delimiter, 1)) > 0]
         if places:
             return name[: min(places)]
@@ -151,7 +152,7 @@ def _known_name(name: str, host: Host) -> str:
 def _end_at_account(name: str, ends: _Ends, host: Host) -> None:
     if not host.has_account(name):
         itself = f"{_where(name, host)} leads to itself, and there is no account {name} on this host"
-        ends.dead.add(itself if name in host.aliases else f"{name} is neither an alias nor an account on this host")
+        ends.dead.add(itself if host.lookup(name) else f"{name} is neither an alias nor an account on this host")
     elif name == "root":
         ends.dead.add(f"{_where(name, host)} ends in root's own mailbox on this host, which nobody reads")
     else:
@@ -197,5 +198,5 @@ def _loop_message(loop: tuple[str, ...], host: Host) -> str:
 
 
 def _where(name: str, host: Host) -> str:
-    alias = host.aliases.get(name)
-    return f"{name} (line {alias.lines[0]})" if alias is not None else name
+    found = host.lookup(name)
+    return f"{name} ({found.place})" if found is not None else name

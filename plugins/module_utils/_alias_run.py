@@ -8,27 +8,25 @@
 
 from __future__ import annotations
 
-import pwd
 import typing as t
 from pathlib import Path
 
-from ._alias_databases import AliasSettings, Table, in_table, read_settings
-from ._alias_routes import Host, survey
-from ._alias_store import AliasStore, Change, refuse_unread, text_of
-from ._alias_syntax import Destination, destinations, fold
-from ._aliases import edited, parse
-from ._errors import InvalidInput, PostfixError, PostfixMissing
+from ._alias_databases import read_settings
+from ._alias_host import AliasHost
+from ._alias_routes import survey
+from ._alias_store import AliasStore
+from ._alias_syntax import fold
+from ._aliases import decoded, edited, encoded, parse
+from ._errors import InvalidInput, PostfixMissing
 from ._module import text_diff
-from ._postfix import split_list
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._aliases import Alias
+    from ._alias_databases import AliasSettings
+    from ._alias_store import Change
 
 __all__ = ["run"]
-
-_INCLUDE_LIMIT: t.Final = 1 << 20
 
 
 def run(options: Mapping[str, t.Any], *, check_mode: bool, backup: Callable[[str], str]) -> dict[str, t.Any]:
@@ -40,18 +38,24 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool, backup: Callable[[str
     store = AliasStore(options["path"])
     before = store.read()
     wanted = {name: _right_hand_side(name, value) for name, value in options["aliases"].items()}
-    additions = dict.fromkeys(
-        (name for name in options["names"] if fold(name) != fold(options["names_target"])), options["names_target"]
-    )
-    after = edited(_text(before), wanted, additions, options["absent"]).encode("utf-8", "surrogateescape")
-    world = _World(settings, options["path"], _text(after))
-    found = survey((fold(name) for name in (*additions, *wanted)), world.host())
+    world = AliasHost(settings, options["path"])
+    present = parse(decoded(before)).effective
+    additions = {
+        name: options["names_target"]
+        for name in options["names"]
+        if fold(name) != fold(options["names_target"])
+        # What another table has is the user's own, and a line in the file might hide it.
+        and (fold(name) in present or not world.elsewhere(fold(name)))
+    }
+    after = encoded(edited(decoded(before), wanted, additions, options["absent"]))
+    host = world.with_text(decoded(after))
+    found = survey((fold(name) for name in (*options["names"], *wanted)), host)
     if found.errors:
         msg = f"Nothing was changed in {options['path']}, because mail would not arrive. {'. '.join(found.errors)}"
         raise InvalidInput(msg)
     change = store.plan(before, after, settings)
     result = _result(options["path"], change)
-    result["warnings"] += [*world.warnings, *found.warnings]
+    result["warnings"] += [*world.warnings, *found.warnings, *world.hidden(fold(name) for name in wanted)]
     if change.needed and not check_mode and settings is not None:
         if options["backup"] and change.before != change.after and Path(options["path"]).exists():
             result["backup_file"] = backup(options["path"])
@@ -68,10 +72,6 @@ def _settings(*, check_mode: bool) -> AliasSettings | None:
         raise
 
 
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "surrogateescape")
-
-
 def _right_hand_side(name: str, value: object) -> str:
     items = value if isinstance(value, list) else [value]
     texts = [item.strip() for item in items if isinstance(item, str) and item.strip()]
@@ -82,7 +82,7 @@ def _right_hand_side(name: str, value: object) -> str:
 
 
 def _result(path: str, change: Change) -> dict[str, t.Any]:
-    diffs = [text_diff(path, _text(change.before), _text(change.after))] if change.before != change.after else []
+    diffs = [text_diff(path, decoded(change.before), decoded(change.after))] if change.before != change.after else []
     if change.outdated:
         before = "".join(f"{table}: {reason}\n" for table, reason in change.outdated)
         diffs.append(
@@ -95,94 +95,3 @@ def _result(path: str, change: Change) -> dict[str, t.Any]:
         "diff": diffs,
         "warnings": list(change.complaints),
     }
-
-
-class _World:
-    """The host as the survey must know it; what could not be found out becomes a warning, once."""
-
-    def __init__(self, settings: AliasSettings | None, path: str, text: str) -> None:
-        self._settings = settings
-        self._path = path
-        self._file = parse(text)
-        self._blind = False
-        self.warnings: list[str] = []
-        self._here: list[str] = ["localhost"]
-        self._others: tuple[Table, ...] = ()
-        self._built: dict[Table, dict[str, Alias]] = {}
-        if settings is None:
-            self.warnings.append("Postfix is not installed yet, so only the text of the aliases was checked")
-            return
-        refuse_unread(settings, path)
-        self._here = split_list(settings.values["mydestination"])
-        self._others = tuple(table for table in settings.maps if table.name != path)
-        # A table that newaliases builds will hold what its text says, whatever it holds now.
-        self._built = {
-            table: parse(_text(text_of(table))).effective for table in self._others if table in settings.databases
-        }
-        if not self._is_here(None):
-            self.warnings.append(
-                f"myorigin is {settings.values['myorigin']}, and mydestination does not have it: names without a "
-                "domain, such as root, are sent to that domain and not to this host"
-            )
-
-    def host(self) -> Host:
-        return Host(
-            aliases=self._file.effective,
-            other_alias=self._other_alias,
-            is_here=self._is_here,
-            has_account=self._has_account,
-            included=self._included,
-            delimiters=self._settings.values["recipient_delimiter"] if self._settings else "",
-        )
-
-    def _is_here(self, domain: str | None) -> bool:
-        if domain is None:
-            if self._settings is None:
-                return True
-            domain = fold(self._settings.values["myorigin"])
-        for item in self._here:
-            kind, colon, name = item.partition(":")
-            if (colon and self._ask(domain, Table(kind, name)) is not None) or fold(item) == domain:
-                return True
-        return False
-
-    def _other_alias(self, name: str) -> tuple[Destination, ...] | None:
-        for table in self._others:
-            if table in self._built:
-                alias = self._built[table].get(name)
-                if alias is not None:
-                    return alias.destinations
-                continue
-            value = self._ask(name, table)
-            if value is not None:
-                return destinations(value)
-        return None
-
-    def _ask(self, key: str, table: Table) -> str | None:
-        try:
-            return in_table(key, table)
-        except PostfixError as exc:
-            if not self._blind:
-                self.warnings.append(f"{exc}; names that only this table has cannot be checked")
-            self._blind = True
-            return None
-
-    def _has_account(self, name: str) -> bool:
-        if self._blind or (self._settings and self._settings.delivers_unknown):
-            return True
-        try:
-            pwd.getpwnam(name)
-        except KeyError:
-            return False
-        return True
-
-    def _included(self, path: str) -> tuple[Destination, ...] | None:
-        if not path.startswith("/"):
-            return None
-        try:
-            with Path(path).open("rb") as file:
-                text = _text(file.read(_INCLUDE_LIMIT))
-        except OSError:
-            return None
-        lines = [line for line in text.split("\n") if not line.startswith("#")]
-        return tuple(dict.fromkeys(found for line in lines for found in destinations(line)))

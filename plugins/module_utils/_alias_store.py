@@ -52,10 +52,10 @@ def refuse_unread(settings: AliasSettings, path: str) -> None:
             f"Set alias_maps = {settings.values['default_database_type']}:{path}, or give the path that is in use"
         )
         raise InvalidInput(msg)
-    if not any(table in built for table in read):
+    if stale := [table for table in read if table not in built]:
         msg = (
-            f"newaliases does not build what Postfix reads: alias_maps has {read[0]}, and alias_database is "
-            f"{settings.values['alias_database'] or '(empty)'}. Set alias_database = {read[0]}"
+            f"newaliases does not build what Postfix reads: alias_maps has {stale[0]}, and alias_database is "
+            f"{settings.values['alias_database'] or '(empty)'}. Add {stale[0]} to alias_database"
         )
         raise InvalidInput(msg)
 

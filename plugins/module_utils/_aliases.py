@@ -21,7 +21,7 @@ from ._errors import InvalidInput
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["HEADING", "Alias", "AliasFile", "edited", "parse"]
+__all__ = ["HEADING", "Alias", "AliasFile", "decoded", "edited", "encoded", "parse"]
 
 HEADING: t.Final = "# Names that must exist (RFC 2142, RFC 5321, RFC 8460), added by Ansible (mailsec.dane):"
 
@@ -52,6 +52,16 @@ class AliasFile:
         for alias in self.aliases:
             found.setdefault(alias.name, alias)
         return found
+
+
+def decoded(content: bytes) -> str:
+    """An alias file's text; octets that are not UTF-8 come as surrogates, and :func:`encoded` gives them back."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def encoded(text: str) -> bytes:
+    """The octets of a text, as :func:`decoded` took them."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def parse(text: str) -> AliasFile:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.mailsec.dane.plugins.module_utils._alias_routes import Host, Survey, survey
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_routes import Found, Host, Survey, survey
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import destinations
 from ansible_collections.mailsec.dane.plugins.module_utils._aliases import parse
 
@@ -22,10 +22,12 @@ def look(
     here: tuple[str | None, ...] = (None, "here.example"),
     delimiters: str = "",
 ) -> Survey:
-    tables = others or {}
+    file = parse(text).effective
+    tables = {name: Found(destinations(value), "hash:/others") for name, value in (others or {}).items()}
+    tables |= {name: Found(alias.destinations, f"line {alias.lines[0]}") for name, alias in file.items()}
     host = Host(
-        aliases=parse(text).effective,
-        other_alias=lambda name: destinations(tables[name]) if name in tables else None,
+        names=tuple(file),
+        lookup=tables.get,
         is_here=lambda domain: domain in here,
         has_account=lambda name: name in ACCOUNTS,
         included=lambda path: destinations(FILES[path]) if path in FILES else None,
@@ -130,12 +132,11 @@ def test_other_names_that_reach_nobody_are_warnings() -> None:
 def test_aliases_of_other_tables_count() -> None:
     assert look("root: lists\n", "root", others={"lists": "bob"}) == Survey((), ())
     assert look("root: lists\n", "root", others={"lists": "root"}).errors == (
-        ("lists, which leads to root (line 1), which leads to lists again: that is a loop, and such mail is returned"),
+        (
+            "lists (hash:/others), which leads to root (line 1), which leads to lists again: "
+            "that is a loop, and such mail is returned"
+        ),
     )
-
-
-def test_the_file_goes_before_other_tables() -> None:
-    assert look("root: bob\n", "root", others={"root": "alice"}) == Survey((), ())
 
 
 def test_where_names_without_a_domain_leave_the_host_they_end_there() -> None:

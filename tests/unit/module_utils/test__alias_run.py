@@ -308,6 +308,48 @@ def test_another_table_is_what_newaliases_will_make_of_its_text(postfix: Postfix
         postfix.run(aliases={"shop": "sales"})
 
 
+def test_the_first_table_that_has_a_name_counts(postfix: Postfix) -> None:
+    """local(8) asks the tables in the order of alias_maps, and stops at the first answer."""
+    other = postfix.directory / "other"
+    other.write_text("postmaster: nobody-at-all\n")
+    first, last = f"hash:{other}", f"hash:{postfix.aliases}"
+    postfix.configure(alias_maps=f"{first} {last}", alias_database=f"{first} {last}")
+    with pytest.raises(InvalidInput, match=r"nobody-at-all is neither an alias nor an account.*postmaster goes there"):
+        postfix.run(aliases=TARGET, names=["postmaster"])
+    postfix.configure(alias_maps=f"{last} {first}", alias_database=f"{first} {last}")
+    assert postfix.run(aliases=TARGET, names=["postmaster"])["changed"]
+
+
+def test_an_alias_that_another_table_hides_is_warned_of(postfix: Postfix) -> None:
+    other = postfix.directory / "other"
+    other.write_text("root: bob@elsewhere.example\n")
+    both = f"hash:{other} hash:{postfix.aliases}"
+    postfix.configure(alias_maps=both, alias_database=both)
+    warning = (
+        f"root (line 5) has no effect: hash:{other} has root too, and stands before {postfix.aliases} in alias_maps. "
+        f"Take root out of hash:{other}, or change the order"
+    )
+    assert postfix.run(aliases=TARGET)["warnings"] == [warning]
+
+
+def test_a_required_name_of_another_table_is_not_added_in_front_of_it(postfix: Postfix) -> None:
+    other = postfix.directory / "other"
+    other.write_text("abuse: carol@elsewhere.example\n")
+    both = f"hash:{postfix.aliases} hash:{other}"
+    postfix.configure(alias_maps=both, alias_database=both)
+    postfix.run(aliases=TARGET, names=["abuse", "noc"])
+    assert postfix.aliases.read_text() == f"{ORIGINAL}{HEADING}\nnoc: root\nroot: admin@elsewhere.example\n"
+    other.write_text("abuse: nobody-at-all\n")
+    with pytest.raises(InvalidInput, match=r"nobody-at-all is neither an alias nor an account.*abuse goes there"):
+        postfix.run(aliases=TARGET, names=["abuse"])
+
+
+def test_each_table_of_the_file_that_postfix_reads_must_be_built(postfix: Postfix) -> None:
+    postfix.configure(alias_maps=f"lmdb:{postfix.aliases} hash:{postfix.aliases}")
+    with pytest.raises(InvalidInput, match=r"alias_maps has lmdb:.*Add lmdb:.* to alias_database"):
+        postfix.run(aliases=TARGET)
+
+
 def test_a_table_that_could_not_be_put_back_stops_it_before_anything_is_written(postfix: Postfix) -> None:
     postfix.table.mkdir()
     with pytest.raises(PostfixError, match=r"aliases\.db cannot be read, so it could not be put back"):
