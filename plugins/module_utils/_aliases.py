@@ -133,7 +133,8 @@ def edited(text: str, settings: Mapping[str, str], additions: Mapping[str, str],
         elif alias.name in wanted and alias.name not in present:
             present.add(alias.name)
             if alias.destinations != destinations(wanted[alias.name]):
-                _replace(lines, alias, _with_value(lines[alias.lines[0] - 1], wanted[alias.name]))
+                bodies = [lines[number - 1].removesuffix("\n") for number in alias.lines]
+                _replace(lines, alias, _with_value(bodies, wanted[alias.name]))
         else:
             present.add(alias.name)
     missing = {
@@ -163,12 +164,18 @@ def _replace(lines: list[str], alias: Alias, replacement: str) -> None:
     lines[alias.lines[0] - 1] = replacement
 
 
-def _with_value(line: str, value: str) -> str:
-    """The alias's first line with another value, name and spacing kept."""
-    colon = next(token.position for token in scan(line) if token.kind == ":")
-    rest = line[colon + 1 :].rstrip(_BLANK)
-    spacing = rest[: len(rest) - len(rest.lstrip(_BLANK))] or " "
-    return f"{line[: colon + 1]}{spacing}{value}\n"
+def _with_value(bodies: list[str], value: str) -> str:
+    """An alias of these lines with another value, on one line; the name and the spacing around its colon are kept."""
+    line = ""
+    for body in bodies:
+        line += body
+        colon = next((token.position for token in scan(line) if token.kind == ":"), None)
+        if colon is not None:
+            rest = line[colon + 1 :].rstrip(_BLANK)
+            spacing = rest[: len(rest) - len(rest.lstrip(_BLANK))] or " "
+            return f"{line[: colon + 1]}{spacing}{value}\n"
+    msg = f"an alias without a colon: {bodies}"
+    raise AssertionError(msg)
 
 
 def _appended(text: str, entries: list[str]) -> str:

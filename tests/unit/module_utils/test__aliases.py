@@ -18,7 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import 
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING, edited, parse
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 
@@ -161,6 +161,21 @@ def test_setting_an_alias_on_several_lines_keeps_the_comments_between_them() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("root\n : bob\n", "root : x\n"),
+        ("root\n# note\n\t:\tbob,\n\n carol\n", "root\t:\tx\n# note\n\n"),
+        ('"joe\n doe": bob\n', '"joe doe": x\n'),
+        ("root:\n  bob", "root: x\n"),
+        ('"a:\n b"\n (:) :  c\n', '"a: b" (:) :  x\n'),
+    ],
+)
+def test_an_alias_is_set_wherever_its_colon_stands(text: str, after: str) -> None:
+    name = next(iter(parse(text).effective))
+    assert edited(text, {name: "x"}, {}, ()) == after
+
+
 def test_removing_an_alias_takes_all_its_lines_and_all_of_its_name() -> None:
     text = "a: b,\n c\n# stays\n d\nx: y\nA: z\n"
     assert edit(text, removals=("a",)) == "# stays\nx: y\n"
@@ -216,6 +231,23 @@ def test_every_alias_outlives_an_edit_of_another(text: str) -> None:
         "set": destinations("x@y.example"),
     }
     assert edit(after, {"added": "root"}, set="x@y.example") == after
+
+
+GAP: t.Final = st.sampled_from(["", " ", "\n ", "\n# c\n\t", "\n\n (:) "])
+
+
+@given(ANY_FILE, st.sampled_from(["ab", '"a:b"', '"a\n b"', "a.b"]), GAP, GAP, ANY_FILE, st.data())
+def test_an_alias_that_is_there_is_set_and_the_others_outlive_it(
+    start: str, name: str, before_colon: str, after_colon: str, end: str, data: st.DataObject
+) -> None:
+    text = f"{start}\n{name}{before_colon}:{after_colon}x{end}"
+    before = {name: a.destinations for name, a in parse(text).effective.items()}
+    assume(before)
+    chosen = data.draw(st.sampled_from(sorted(before)))
+    after = edited(text, {chosen: "x@y.example"}, {}, ())
+    expected = before | {chosen: destinations("x@y.example")}
+    assert {name: a.destinations for name, a in parse(after).effective.items()} == expected
+    assert edited(after, {chosen: "x@y.example"}, {}, ()) == after
 
 
 @given(ANY_FILE)
