@@ -19,12 +19,14 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._alias_syntax import fold
 from ._errors import PostfixError, PostfixMissing
 from ._postfix import parse_parameters, split_list
 from ._programs import run_program, said
 
 if t.TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterable
 
 __all__ = ["SUFFIXES", "AliasSettings", "Table", "Verdict", "in_table", "judge", "read_settings", "rebuild", "tables"]
 
@@ -54,6 +56,7 @@ _PARAMETERS: t.Final = (
     "mydestination",
     "myorigin",
     "recipient_delimiter",
+    "smtputf8_enable",
 )
 
 # With any of these, local(8) does not return mail to a name without an account.
@@ -99,6 +102,11 @@ class AliasSettings:
         return tables(self.values["alias_maps"], self.values["default_database_type"])
 
     @property
+    def utf8_only(self) -> bool:
+        """Whether postalias passes over lines that are not UTF-8 (smtputf8_enable)."""
+        return self.values["smtputf8_enable"] == "yes"
+
+    @property
     def delivers_unknown(self) -> bool:
         """Whether mail to a name without an account may still be delivered."""
         return any(self.values[name] for name in _CATCHING) or not self.values["local_transport"].startswith("local")
@@ -142,10 +150,11 @@ def in_table(key: str, table: Table) -> str | None:
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
-def judge(table: Table, text: bytes) -> Verdict:
+def judge(table: Table, text: bytes, names: Iterable[str] = ()) -> Verdict:
     """Whether a table is what Postfix would build of ``text``, the content of its text file.
 
-    The type of the table is one of SUFFIXES. Raises PostfixError where Postfix cannot build it.
+    The type of the table is one of SUFFIXES. Raises PostfixError where Postfix cannot build it, or would not find one
+    of ``names`` in it.
     """
     with tempfile.TemporaryDirectory(prefix="dane-aliases-") as directory:
         scratch = Table(table.type, str(Path(directory, "aliases")))
@@ -155,13 +164,16 @@ def judge(table: Table, text: bytes) -> Verdict:
         if done.returncode != 0:
             msg = f"Postfix cannot build {table}: {'; '.join(complaints)}"
             raise PostfixError(msg)
+        if absent := _absent(names, scratch):
+            msg = f"Postfix would not find {', '.join(absent)} in {table}, though {table.name} would have it"
+            raise PostfixError(". ".join((msg, *complaints)))
         return Verdict(_reason(table, scratch), complaints)
 
 
 def _reason(table: Table, scratch: Table) -> str | None:
     if not all(file.is_file() for file in table.files):
         return "it is missing"
-    if _listed(table) != _listed(scratch):
+    if _content(table) != _content(scratch):
         return "it does not hold what the text says"
     try:
         text_time = Path(table.name).stat().st_mtime_ns
@@ -172,12 +184,27 @@ def _reason(table: Table, scratch: Table) -> str | None:
     return None
 
 
-def _listed(table: Table) -> list[str] | list[bytes]:
+def _absent(names: Iterable[str], table: Table) -> list[str]:
+    """Those of ``names``, in folded form, that a table does not have."""
+    listing = _listing(table)
+    if listing is None:
+        return [name for name in names if in_table(name, table) is None]
+    keys = {fold(line.partition(":\t")[0]) for line in listing}
+    return [name for name in names if name not in keys]
+
+
+def _content(table: Table) -> list[str] | list[bytes]:
     """Every key and value of a table or, of a type that cannot be listed, its files."""
+    listing = _listing(table)
+    return [file.read_bytes() for file in table.files] if listing is None else listing
+
+
+def _listing(table: Table) -> list[str] | None:
+    """Every key and value of a table, sorted; None of a type that cannot be listed, and of a table that is damaged."""
     done = _run("postalias", "-s", str(table))
     if done.returncode != 0:
-        return [file.read_bytes() for file in table.files]
-    return sorted(line for line in done.stdout.splitlines() if not line.startswith(_OWN_KEYS))
+        return None
+    return sorted(line for line in done.stdout.split("\n") if line and not line.startswith(_OWN_KEYS))
 
 
 def rebuild() -> None:

@@ -50,7 +50,7 @@ class AliasHost:
         self._here = split_list(settings.values["mydestination"])
         # A table that newaliases builds will hold what its text says, whatever it holds now.
         self._built = {
-            table: parse(decoded(text_of(table))).effective
+            table: self._parsed(decoded(text_of(table)))
             for table in settings.maps
             if table.name != path and table in settings.databases
         }
@@ -66,7 +66,7 @@ class AliasHost:
 
     def with_text(self, text: str) -> Host:
         """The host as the survey must know it, with ``text`` in the alias file."""
-        self._file = parse(text).effective
+        self._file = self._parsed(text)
         return Host(
             names=tuple(self._file),
             lookup=lambda name: self._first(name, self._maps),
@@ -85,6 +85,9 @@ class AliasHost:
             for name, alias in found.items()
             if alias is not None and alias.place != f"line {self._file[name].lines[0]}"
         ]
+
+    def _parsed(self, text: str) -> dict[str, Alias]:
+        return parse(text, utf8_only=self._settings is None or self._settings.utf8_only).effective
 
     @property
     def _maps(self) -> tuple[Table, ...]:

@@ -39,7 +39,8 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool, backup: Callable[[str
     before = store.read()
     wanted = {name: _right_hand_side(name, value) for name, value in options["aliases"].items()}
     world = AliasHost(settings, options["path"])
-    present = parse(decoded(before)).effective
+    utf8_only = settings is None or settings.utf8_only
+    present = parse(decoded(before), utf8_only=utf8_only).effective
     additions = {
         name: options["names_target"]
         for name in options["names"]
@@ -47,13 +48,13 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool, backup: Callable[[str
         # What another table has is the user's own, and a line in the file might hide it.
         and (fold(name) in present or not world.elsewhere(fold(name)))
     }
-    after = encoded(edited(decoded(before), wanted, additions, options["absent"]))
+    after = encoded(edited(decoded(before), wanted, additions, options["absent"], utf8_only=utf8_only))
     host = world.with_text(decoded(after))
     found = survey((fold(name) for name in (*options["names"], *wanted)), host)
     if found.errors:
         msg = f"Nothing was changed in {options['path']}, because mail would not arrive. {'. '.join(found.errors)}"
         raise InvalidInput(msg)
-    change = store.plan(before, after, settings)
+    change = store.plan(before, after, settings, (fold(name) for name in (*additions, *wanted)))
     result = _result(options["path"], change)
     result["warnings"] += [*world.warnings, *found.warnings, *world.hidden(fold(name) for name in wanted)]
     if change.needed and not check_mode and settings is not None:

@@ -16,6 +16,9 @@ from ._alias_databases import SUFFIXES, AliasSettings, Table, judge, rebuild
 from ._durable import Access, replace_file
 from ._errors import InvalidInput, PostfixError
 
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = ["AliasStore", "Change", "refuse_unread", "text_of"]
 
 _NEW_FILE: t.Final = Access(0o644)
@@ -78,19 +81,21 @@ class AliasStore:
             msg = f"{self._path} cannot be read: {exc}"
             raise InvalidInput(msg) from exc
 
-    def plan(self, before: bytes, after: bytes, settings: AliasSettings | None) -> Change:
-        """What must be done for ``after``. Without ``settings`` (no Postfix yet) tables are not looked at.
+    def plan(self, before: bytes, after: bytes, settings: AliasSettings | None, names: Iterable[str]) -> Change:
+        """What must be done for ``after``, in which Postfix must find ``names`` (in folded form).
 
-        Raises InvalidInput, PostfixError.
+        Without ``settings`` (no Postfix yet) tables are not looked at. Raises InvalidInput, PostfixError.
         """
+        wanted = tuple(names)
         outdated = []
         complaints: list[str] = []
         for table in settings.databases if settings else ():
-            verdict = judge(table, after if table.name == self._path else text_of(table))
+            own = table.name == self._path
+            verdict = judge(table, after, wanted) if own else judge(table, text_of(table))
             complaints.extend(verdict.complaints)
             if verdict.reason:
                 outdated.append((table, verdict.reason))
-            elif table.name == self._path and before != after:
+            elif own and before != after:
                 outdated.append((table, "the text changes"))
         return Change(before, after, tuple(outdated), tuple(complaints))
 

@@ -26,6 +26,8 @@ __all__ = ["HEADING", "Alias", "AliasFile", "decoded", "edited", "encoded", "par
 HEADING: t.Final = "# Names that must exist (RFC 2142, RFC 5321, RFC 8460), added by Ansible (mailsec.dane):"
 
 _BLANK: t.Final = " \t\n\v\f\r"
+_NOT_UTF_8: t.Final = "it is not UTF-8, and smtputf8_enable is on"
+_SURROGATE = re.compile("[\udc80-\udcff]")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
@@ -64,8 +66,11 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def parse(text: str) -> AliasFile:
-    """Read an alias file as postalias(1) does."""
+def parse(text: str, *, utf8_only: bool = True) -> AliasFile:
+    """Read an alias file as postalias(1) does.
+
+    ``utf8_only``: whether smtputf8_enable is on, as it is by default; lines that are not UTF-8 are then passed over.
+    """
     aliases: list[Alias] = []
     flaws: list[tuple[int, str]] = []
     seen: dict[str, int] = {}
@@ -73,7 +78,7 @@ def parse(text: str) -> AliasFile:
         if line[0] in _BLANK:
             flaws.append((numbers[0], "it continues a line, and there is none before it"))
             continue
-        found = _alias(line, numbers)
+        found = _NOT_UTF_8 if utf8_only and _SURROGATE.search(line) else _alias(line, numbers)
         if isinstance(found, str):
             flaws.append((numbers[0], found))
             continue
@@ -114,7 +119,14 @@ def _alias(line: str, numbers: tuple[int, ...]) -> Alias | str:
     return Alias(fold(internal_form(key)), destinations(line[tokens[colon].position + 1 :]), numbers)
 
 
-def edited(text: str, settings: Mapping[str, str], additions: Mapping[str, str], removals: Iterable[str]) -> str:
+def edited(
+    text: str,
+    settings: Mapping[str, str],
+    additions: Mapping[str, str],
+    removals: Iterable[str],
+    *,
+    utf8_only: bool = True,
+) -> str:
     """The file with ``settings`` as they are given, ``additions`` where the name is missing, and without ``removals``.
 
     Each maps a name to a right-hand side. An alias that is set stays where it stands; one that delivers to the same
@@ -125,7 +137,7 @@ def edited(text: str, settings: Mapping[str, str], additions: Mapping[str, str],
     wanted = {fold(name): value for name, value in settings.items()}
     removed = {fold(name) for name in removals}
     lines = _LINE.findall(text)
-    file = parse(text)
+    file = parse(text, utf8_only=utf8_only)
     present = set()
     for alias in file.aliases:
         if alias.name in removed:

@@ -39,19 +39,26 @@ def path(table):
     return Path(table.split(":", 1)[1] + (".lmdb" if table.startswith("lmdb:") else ".db"))
 
 def build(table):
-    lines = [line for line in Path(table.split(":", 1)[1]).read_text().splitlines() if line and line[0] not in "# "]
+    text = Path(table.split(":", 1)[1]).read_text(errors="surrogateescape")
+    lines = [line for line in text.splitlines() if line and line[0] not in "# "]
+    if settings["smtputf8_enable"] == " yes":
+        lines = [line for line in lines if line.isprintable()]
+    if "deaf" in broken:
+        lines = lines[:-1]
     for number, line in enumerate(lines, 1):
         if ":" not in line:
             where = f"{{table.split(':', 1)[1]}}, line {{number}}"
             print(f"postalias: warning: {{where}}: need name:value pair", file=sys.stderr)
-    path(table).write_text("\\n".join(["YP_LAST_MODIFIED: " + os.urandom(4).hex(), *lines]) + "\\n")
+    content = "\\n".join(["YP_LAST_MODIFIED: " + os.urandom(4).hex(), *lines]) + "\\n"
+    path(table).write_text(content, errors="surrogateescape")
 
 if name == "postconf":
     print("\\n".join(f"{{key}} ={{settings.get(key, '')}}" for key in sys.argv[2:]))
 elif name == "postalias" and sys.argv[1] == "-s":
-    if not path(sys.argv[2]).exists() or not path(sys.argv[2]).read_text().startswith("YP_"):
+    if not path(sys.argv[2]).exists() or not path(sys.argv[2]).read_bytes().startswith(b"YP_"):
         sys.exit("postalias: fatal: open database")
-    print(path(sys.argv[2]).read_text())
+    for line in path(sys.argv[2]).read_text(errors="surrogateescape").splitlines():
+        print(line.partition(":")[0] + ":\\t" + line.partition(":")[2].strip())
 elif name == "postalias":
     if "postalias" in broken:
         sys.exit("postalias: fatal: unsupported dictionary type: lmdb. Is the postfix-lmdb package installed?")
@@ -94,6 +101,7 @@ class Postfix:
             "local_transport": "local:mx1",
             "mydestination": "here.example, localhost",
             "myorigin": "here.example",
+            "smtputf8_enable": "yes",
             **settings,
         }
         text = "".join(f"{name} = {value}\n" for name, value in values.items())
@@ -268,6 +276,32 @@ def test_what_postfix_complains_of_is_passed_on_with_the_real_path(postfix: Post
     assert postfix.run(aliases=TARGET)["warnings"] == [
         f"postalias: warning: {postfix.aliases}, line 3: need name:value pair"
     ]
+
+
+LATIN_1: t.Final = b"postmaster: bob@elsewhere.example (J\xf6rg)\n"
+
+
+def test_a_line_that_is_not_utf_8_is_no_alias_where_postfix_passes_over_it(postfix: Postfix) -> None:
+    postfix.aliases.write_bytes(LATIN_1)
+    postfix.run(names=["postmaster"], aliases=TARGET)
+    after = postfix.aliases.read_bytes()
+    assert after == LATIN_1 + f"{HEADING}\npostmaster: root\nroot: admin@elsewhere.example\n".encode()
+    assert not postfix.run(names=["postmaster"], aliases=TARGET)["changed"]
+
+
+def test_a_line_that_is_not_utf_8_is_an_alias_where_postfix_takes_it_for_one(postfix: Postfix) -> None:
+    postfix.configure(smtputf8_enable="no")
+    postfix.aliases.write_bytes(LATIN_1)
+    postfix.run(names=["postmaster"], aliases=TARGET)
+    assert postfix.aliases.read_bytes() == LATIN_1 + f"{HEADING}\nroot: admin@elsewhere.example\n".encode()
+
+
+def test_a_wanted_name_that_postfix_would_not_find_stops_it_before_anything_is_written(postfix: Postfix) -> None:
+    """Postfix's own table is the last proof that it reads the file as we do."""
+    postfix.break_down("deaf")
+    with pytest.raises(PostfixError, match=r"Postfix would not find root in hash:.*aliases, though .*aliases would"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
 
 
 @pytest.mark.parametrize(

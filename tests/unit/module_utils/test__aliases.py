@@ -16,7 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import 
     destinations,
     quoted_name,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING, edited, parse
+from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING, decoded, edited, parse
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -99,6 +99,14 @@ def test_aliases_are_found_with_their_lines(text: str, expected: dict[str, tuple
 )
 def test_lines_that_postfix_passes_over_are_named(text: str, flaw: str) -> None:
     assert [reason for _line, reason in parse(text).flaws] == [flaw]
+
+
+def test_a_line_that_is_not_utf_8_is_passed_over_unless_smtputf8_enable_is_off() -> None:
+    text = decoded(b"a: b,\n# caf\xe9\n c (\xe9)\nd: e\n")
+    assert parse(text).flaws == ((1, "it is not UTF-8, and smtputf8_enable is on"),)
+    assert list(parse(text).effective) == ["d"]
+    assert list(parse(text, utf8_only=False).effective) == ["a", "d"]
+    assert list(parse(decoded("a: b\n# caf\u00e9\n c (\u00e9)\n".encode())).effective) == ["a"]
 
 
 # --- edits ------------------------------------------------------------------------------------------------------------
