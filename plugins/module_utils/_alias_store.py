@@ -8,16 +8,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ._alias_databases import SUFFIXES, AliasSettings, Table, judge, rebuild
 from ._durable import Access, replace_file
 from ._errors import InvalidInput, PostfixError
+from ._saved_files import SavedFiles
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["AliasStore", "Change", "refuse_unread", "text_of"]
 
@@ -101,47 +105,64 @@ class AliasStore:
 
     def apply(self, change: Change, settings: AliasSettings) -> None:
         """Write the text and have newaliases build the tables; where that fails, put all back. Raises PostfixError."""
-        paths = [self._file, *(file for table in settings.databases for file in table.files)]
+        tables = (file.resolve() for table in settings.databases for file in table.files)
         try:
-            saved = {path: _Saved.of(path) for path in paths}
+            with self._lock(), SavedFiles((self._file, *tables)) as saved:
+                self._apply(change, settings, saved)
         except OSError as exc:
-            msg = f"{exc.filename} cannot be read, so it could not be put back; nothing was changed: {exc.strerror}"
+            msg = f"{exc.filename} cannot be copied, so it could not be put back; nothing was changed: {exc.strerror}"
             raise PostfixError(msg) from exc
-        if saved[self._file].content != (change.before if self._file.exists() else None):
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Keep other runs of ours out."""
+        try:
+            handle = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as exc:
+            msg = f"The directory of {self._path} cannot be opened; nothing was changed: {exc}"
+            raise PostfixError(msg) from exc
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                msg = (
+                    f"{self._file.parent} cannot be locked, so another run may be changing {self._path}: {exc.strerror}"
+                )
+                raise PostfixError(msg) from exc
+            yield
+        finally:
+            os.close(handle)
+
+    def _apply(self, change: Change, settings: AliasSettings, saved: SavedFiles) -> None:
+        if self.read() != change.before:
             msg = f"{self._path} was changed by somebody else in the meantime; nothing was written, run again"
             raise PostfixError(msg)
         try:
             if change.before != change.after:
-                replace_file(self._file, change.after, saved[self._file].access)
+                replace_file(self._file, change.after, self._access())
             rebuild()
             _confirm(settings)
         except (OSError, PostfixError) as exc:
-            for path, former in saved.items():
-                former.restore(path)
-            msg = f"{exc}. The aliases and their tables were put back as they were"
+            failures = saved.put_back()
+            outcome = (
+                f"Not everything could be put back as it was: {', '.join(failures)}. Mend that, and run newaliases"
+                if failures
+                else "The aliases and their tables were put back as they were"
+            )
+            file = getattr(exc, "filename", None) or self._path
+            cause = f"{file} cannot be written: {exc.strerror}" if isinstance(exc, OSError) else str(exc)
+            msg = f"{cause}. {outcome}"
             raise PostfixError(msg) from exc
+        except BaseException:
+            saved.put_back()
+            raise
 
-
-@dataclass(frozen=True)
-class _Saved:
-    """A file as it was, None where there was none."""
-
-    content: bytes | None
-    access: Access
-
-    @classmethod
-    def of(cls, path: Path) -> _Saved:
+    def _access(self) -> Access:
         try:
-            status = path.stat()
-            return cls(path.read_bytes(), Access(status.st_mode & 0o7777, status.st_uid, status.st_gid))
+            status = self._file.stat()
         except FileNotFoundError:
-            return cls(None, _NEW_FILE)
-
-    def restore(self, path: Path) -> None:
-        if self.content is None:
-            path.unlink(missing_ok=True)
-        elif self != _Saved.of(path):
-            replace_file(path, self.content, self.access)
+            return _NEW_FILE
+        return Access(status.st_mode & 0o7777, status.st_uid, status.st_gid)
 
 
 def _confirm(settings: AliasSettings) -> None:

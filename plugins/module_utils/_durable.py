@@ -15,7 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Access", "clear_unfinished", "make_directory", "replace_file", "sync_directory", "write_new_file"]
+__all__ = [
+    "Access",
+    "clear_unfinished",
+    "copy_beside",
+    "make_directory",
+    "replace_file",
+    "sync_directory",
+    "write_new_file",
+]
 
 _DIRECTORY_MODE: t.Final = 0o755
 
@@ -41,7 +49,7 @@ def write_new_file(path: Path, content: bytes, access: Access) -> None:
 
 def replace_file(path: Path, content: bytes, access: Access) -> None:
     """Put a new file in the place of ``path`` by one rename. Raises OSError; then the old one stands."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
+    descriptor, name = tempfile.mkstemp(prefix=_unfinished(path), dir=path.parent)  # of mode 0600
     temporary = Path(name)
     try:
         _fill(descriptor, content, access)
@@ -52,10 +60,35 @@ def replace_file(path: Path, content: bytes, access: Access) -> None:
         raise
 
 
+def copy_beside(path: Path) -> Path:
+    """Copy a file, with its access and times, to a new one in its directory, and return that. Raises OSError."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        content = file.read()
+    descriptor, name = tempfile.mkstemp(prefix=_unfinished(path), dir=path.parent)
+    copy = Path(name)
+    try:
+        _fill(descriptor, content, Access(status.st_mode & 0o7777, status.st_uid, status.st_gid))
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    return copy
+
+
 def clear_unfinished(path: Path) -> None:
-    """Remove what a killed :func:`replace_file` left beside ``path``, which nobody else is writing. Raises OSError."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        leftover.unlink(missing_ok=True)
+    """Remove what a killed run left of :func:`replace_file` or :func:`copy_beside` beside ``path``. Raises OSError.
+
+    Nobody else may be writing there.
+    """
+    for leftover in path.parent.iterdir():
+        if leftover.name.startswith(_unfinished(path)):
+            leftover.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> str:
+    """How the names of unfinished files begin; an editor's, such as .aliases.swp of vim, do not."""
+    return f".{path.name}.unfinished-"
 
 
 def make_directory(path: Path) -> None:

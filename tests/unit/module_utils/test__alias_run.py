@@ -6,18 +6,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import resource
 import sys
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.mailsec.dane.plugins.module_utils import _alias_databases
+from ansible_collections.mailsec.dane.plugins.module_utils import _alias_databases, _alias_store
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_databases import read_settings
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_run import run
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_store import AliasStore, Change
 from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING
+from ansible_collections.mailsec.dane.plugins.module_utils._durable import Access, replace_file
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, PostfixError, PostfixMissing
 
 if t.TYPE_CHECKING:
@@ -224,6 +228,121 @@ def test_where_newaliases_fails_file_and_table_are_put_back(postfix: Postfix, *,
     assert (postfix.table.read_text() if postfix.table.exists() else None) == table
 
 
+@pytest.fixture(name="full_disk")
+def fixture_full_disk() -> t.Iterator[t.Callable[[], None]]:
+    """A call after which no octet can be written to any file (RLIMIT_FSIZE), as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_all_is_put_back(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, full_disk: t.Callable[[], None]
+) -> None:
+    postfix.run()
+    times = {path: path.stat().st_mtime_ns for path in (postfix.aliases, postfix.table)}
+    table = postfix.table.read_bytes()
+
+    def half_written() -> None:
+        postfix.table.write_bytes(b"half")  # in place, as postalias does
+        full_disk()
+        msg = "newaliases failed: no space left"
+        raise PostfixError(msg)
+
+    monkeypatch.setattr(_alias_store, "rebuild", half_written)
+    with pytest.raises(PostfixError, match=r"no space left\. The aliases and their tables were put back as they were"):
+        postfix.run(aliases=TARGET)
+    assert (postfix.aliases.read_text(), postfix.table.read_bytes()) == (ORIGINAL, table)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert not list(postfix.directory.glob(".*"))
+
+
+def test_a_text_that_cannot_be_written_is_named(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, full_disk: t.Callable[[], None]
+) -> None:
+    def late(path: Path, content: bytes, access: Access) -> None:
+        full_disk()
+        replace_file(path, content, access)
+
+    monkeypatch.setattr(_alias_store, "replace_file", late)
+    with pytest.raises(PostfixError, match=f"^{postfix.aliases} cannot be written: File too large. The aliases and"):
+        postfix.run(aliases=TARGET)
+    assert postfix.aliases.read_text() == ORIGINAL
+    assert not list(postfix.directory.glob(".*"))
+
+
+def test_on_a_full_disk_nothing_is_begun(postfix: Postfix, full_disk: t.Callable[[], None]) -> None:
+    postfix.run()
+    table = postfix.table.read_bytes()
+    settings = read_settings()
+    store = AliasStore(str(postfix.aliases))
+    change = store.plan(store.read(), b"root: admin@elsewhere.example\n", settings, ())
+    full_disk()
+    with pytest.raises(PostfixError, match=r"aliases cannot be copied, so it could not be put back; nothing was chan"):
+        store.apply(change, settings)
+    assert (postfix.aliases.read_text(), postfix.table.read_bytes()) == (ORIGINAL, table)
+    assert not list(postfix.directory.glob(".*"))
+
+
+def test_what_cannot_be_put_back_is_named_and_the_rest_is_put_back(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = postfix.directory / "lists"
+    lists.mkdir()
+    other = lists / "other"
+    other.write_text("list: a@elsewhere.example\n")
+    postfix.configure(alias_database=f"hash:{other}, hash:{postfix.aliases}")
+    postfix.run()
+    table = postfix.table.read_bytes()
+
+    def half_written() -> None:
+        postfix.table.write_bytes(b"half")
+        (lists / "other.db").unlink()
+        (lists / "other.db").mkdir()
+        msg = "newaliases failed: somebody is in the way"
+        raise PostfixError(msg)
+
+    monkeypatch.setattr(_alias_store, "rebuild", half_written)
+    with pytest.raises(PostfixError, match="Not everything could be put back as it was: ") as caught:
+        postfix.run(aliases=TARGET)
+    [copy] = lists.glob(".other.db.*")
+    assert f"{lists}/other.db (Is a directory; its former content is in {copy})" in str(caught.value)
+    assert "list: a@elsewhere.example" in copy.read_text()
+    assert (postfix.aliases.read_text(), postfix.table.read_bytes()) == (ORIGINAL, table)
+
+
+def test_what_a_killed_run_left_is_removed_and_an_editors_file_is_not(postfix: Postfix) -> None:
+    for path in (postfix.aliases, postfix.table):
+        (postfix.directory / f".{path.name}.unfinished-abcd1234").write_text("half")
+    (postfix.directory / ".aliases.swp").write_text("an editor's")
+    postfix.run(aliases=TARGET)
+    assert [path.name for path in postfix.directory.glob(".*")] == [".aliases.swp"]
+
+
+def test_two_runs_at_once_do_not_meet(postfix: Postfix) -> None:
+    handle = os.open(postfix.directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(PostfixError, match="cannot be locked, so another run may be changing"):
+            postfix.run(aliases=TARGET)
+    finally:
+        os.close(handle)
+    assert postfix.aliases.read_text() == ORIGINAL
+
+
+def test_tables_behind_symbolic_links_are_put_back_where_they_are(postfix: Postfix) -> None:
+    postfix.run()
+    real = postfix.directory / "real.db"
+    postfix.table.rename(real)
+    postfix.table.symlink_to(real)
+    content = real.read_bytes()
+    postfix.break_down("newaliases")
+    with pytest.raises(PostfixError, match="were put back as they were"):
+        postfix.run(aliases=TARGET)
+    assert postfix.table.is_symlink()
+    assert real.read_bytes() == content
+
+
 def test_a_newaliases_that_says_nothing_and_does_nothing_is_found_out(postfix: Postfix) -> None:
     postfix.run()
     postfix.break_down("idle")
@@ -386,7 +505,7 @@ def test_each_table_of_the_file_that_postfix_reads_must_be_built(postfix: Postfi
 
 def test_a_table_that_could_not_be_put_back_stops_it_before_anything_is_written(postfix: Postfix) -> None:
     postfix.table.mkdir()
-    with pytest.raises(PostfixError, match=r"aliases\.db cannot be read, so it could not be put back"):
+    with pytest.raises(PostfixError, match=r"aliases\.db cannot be copied, so it could not be put back"):
         postfix.run(aliases=TARGET)
     assert postfix.aliases.read_text() == ORIGINAL
     assert postfix.calls("newaliases") == 0

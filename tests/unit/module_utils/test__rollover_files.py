@@ -41,13 +41,13 @@ def test_notes_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
     files = RolloverFiles(tmp_path)
-    for name in (".notes.json.x1y2z3", ".ledger.json.x1y2z3", "other"):
+    for name in (".notes.json.unfinished-x1y2z3", ".ledger.json.unfinished-x1y2z3", "other"):
         (tmp_path / name).write_text("half")
     files.write_notes(NOTES)
     files.write_ledger(Ledger())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.json", "notes.json", "other"]
     memory = KeyMemory(tmp_path)
-    (tmp_path / ".keys.json.x1y2z3").write_text("half")
+    (tmp_path / ".keys.json.unfinished-x1y2z3").write_text("half")
     memory.add(former=NOTES.compromised_records)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["keys.json", "ledger.json", "notes.json", "other"]
 
