@@ -12,13 +12,13 @@ import pwd
 import typing as t
 from pathlib import Path
 
-from ._alias_databases import AliasSettings, Table, in_table
+from ._alias_databases import AliasSettings, Table, in_table, tables
 from ._alias_routes import Found, Host
 from ._alias_store import refuse_unread, text_of
 from ._alias_syntax import Destination, destinations, fold
 from ._aliases import decoded, parse
 from ._errors import PostfixError
-from ._postfix import split_list
+from ._postfix_lists import lists_domain
 
 if t.TYPE_CHECKING:
     from ._aliases import Alias
@@ -39,7 +39,7 @@ class AliasHost:
         self._path = path
         self._blind = False
         self.warnings: list[str] = []
-        self._here: list[str] = ["localhost"]
+        self._here = "localhost"
         self._file: dict[str, Alias] = {}
         self._built: dict[Table, dict[str, Alias]] = {}
         self._asked: dict[tuple[str, Table], str | None] = {}
@@ -47,14 +47,14 @@ class AliasHost:
             self.warnings.append("Postfix is not installed yet, so only the text of the aliases was checked")
             return
         refuse_unread(settings, path)
-        self._here = split_list(settings.values["mydestination"])
+        self._here = settings.values["mydestination"]
         # A table that newaliases builds will hold what its text says, whatever it holds now.
         self._built = {
             table: self._parsed(decoded(text_of(table)))
             for table in settings.maps
             if table.name != path and table in settings.databases
         }
-        if not self._is_here(None):
+        if not self._is_here(None) and not self._blind:
             self.warnings.append(
                 f"myorigin is {settings.values['myorigin']}, and mydestination does not have it: names without a "
                 "domain, such as root, are sent to that domain and not to this host"
@@ -93,9 +93,9 @@ class AliasHost:
     def _maps(self) -> tuple[Table, ...]:
         return self._settings.maps if self._settings else (Table("hash", self._path),)
 
-    def _first(self, name: str, tables: t.Iterable[Table]) -> Found | None:
+    def _first(self, name: str, maps: t.Iterable[Table]) -> Found | None:
         """What local(8) finds: the answer of the first table that has the name (postconf(5), alias_maps)."""
-        for table in tables:
+        for table in maps:
             if table.name == self._path:
                 alias = self._file.get(name)
                 if alias is not None:
@@ -113,11 +113,14 @@ class AliasHost:
             if self._settings is None:
                 return True
             domain = fold(self._settings.values["myorigin"])
-        for item in self._here:
-            kind, colon, name = item.partition(":")
-            if (colon and self._ask(domain, Table(kind, name)) is not None) or fold(item) == domain:
-                return True
-        return False
+        try:
+            return lists_domain(self._here, domain, self._contains, _content)
+        except OSError as exc:
+            self._go_blind(f"mydestination names the file {exc.filename}, which cannot be read: {exc.strerror}")
+            return False
+
+    def _contains(self, table: str, domain: str) -> bool:
+        return self._ask(domain, tables(table, "")[0]) is not None
 
     def _ask(self, key: str, table: Table) -> str | None:
         if (key, table) not in self._asked:
@@ -128,10 +131,14 @@ class AliasHost:
         try:
             return in_table(key, table)
         except PostfixError as exc:
-            if not self._blind:
-                self.warnings.append(f"{exc}; names that only this table has cannot be checked")
-            self._blind = True
+            self._go_blind(f"{exc}; names that only this table has cannot be checked")
             return None
+
+    def _go_blind(self, warning: str) -> None:
+        """From now on no name is taken for a dead end."""
+        if not self._blind:
+            self.warnings.append(warning)
+        self._blind = True
 
     def _has_account(self, name: str) -> bool:
         if self._blind or (self._settings and self._settings.delivers_unknown):
@@ -152,3 +159,7 @@ class AliasHost:
             return None
         lines = [line for line in text.split("\n") if not line.startswith("#")]
         return tuple(dict.fromkeys(found for line in lines for found in destinations(line)))
+
+
+def _content(path: str) -> str:
+    return decoded(Path(path).read_bytes())

@@ -374,6 +374,26 @@ def test_a_domain_of_this_host_leads_to_its_aliases(postfix: Postfix) -> None:
     assert postfix.run(aliases={"root": "bob@here.example"})["changed"]
 
 
+@pytest.mark.parametrize("form", ["file", "table"])
+def test_the_domains_of_this_host_may_stand_in_a_file_or_a_table(postfix: Postfix, form: str) -> None:
+    domains = postfix.directory / "domains"
+    domains.write_text("# ours\nhere.example\n")
+    postfix.directory.joinpath("domains.db").write_text("here.example: yes\n")
+    postfix.configure(mydestination=str(domains) if form == "file" else f"localhost hash:{domains}")
+    for address in ("nobody-at-all@here.example", "nobody-at-all@here.example.", "nobody-at-all"):
+        with pytest.raises(InvalidInput, match="nobody-at-all is neither an alias nor an account"):
+            postfix.run(aliases={"root": address})
+    assert postfix.run(aliases=TARGET)["warnings"] == []
+
+
+def test_a_file_of_domains_that_cannot_be_read_is_told(postfix: Postfix) -> None:
+    postfix.configure(mydestination="/nonexistent/domains, here.example")
+    assert postfix.run(aliases=TARGET)["warnings"] == [
+        "mydestination names the file /nonexistent/domains, which cannot be read: No such file or directory",
+    ]
+    assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]
+
+
 def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfix) -> None:
     postfix.configure(luser_relay="catchall@elsewhere.example")
     assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]

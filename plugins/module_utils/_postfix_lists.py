@@ -1,0 +1,46 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Postfix's lists of domains, such as mydestination: names, tables, files, and exceptions (postconf(5))."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._postfix import split_list
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["lists_domain"]
+
+_DEPTH: t.Final = 20  # of files that name files; one that names itself has no end
+
+
+def lists_domain(value: str, domain: str, contains: Callable[[str, str], bool], content: Callable[[str], str]) -> bool:
+    """Whether a list has a domain. The first entry that matches decides; with "!" before it, it decides for no.
+
+    ``contains`` says whether a table (``type:name``) has a key, ``content`` what a file (``/name``) holds; what they
+    raise is passed on. A file is read as a list of its own, in which lines that begin with "#" are comments.
+    """
+    key = domain.casefold().removesuffix(".")
+    for entry, wanted in _entries(value, content, wanted=True, depth=0):
+        table = ":" in entry and not entry.startswith("[")
+        if contains(entry, key) if table else entry.casefold() == key:
+            return wanted
+    return False
+
+
+def _entries(value: str, content: Callable[[str], str], *, wanted: bool, depth: int) -> Iterator[tuple[str, bool]]:
+    """Names and tables in order, each with whether a match means yes; files are replaced by what they hold."""
+    for item in split_list(value):
+        entry = item.lstrip("!")
+        meant = wanted is ((len(item) - len(entry)) % 2 == 0)
+        if not entry.startswith("/"):
+            yield entry, meant
+        elif depth < _DEPTH:
+            lines = [line for line in content(entry).splitlines() if not line.lstrip().startswith("#")]
+            yield from _entries("\n".join(lines), content, wanted=meant, depth=depth + 1)

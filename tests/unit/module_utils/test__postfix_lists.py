@@ -1,0 +1,50 @@
+# Copyright: mailsec.dane contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_lists import lists_domain
+
+FILES: t.Final = {
+    "/list": "# not.example\nHere.example, two.example\n  # nor this.example\n hash:/table\n",
+    "/nested": "/list\n",
+    "/self": "/self here.example\n",
+}
+TABLES: t.Final = {"hash:/table": ["table.example"], "proxy:hash:/table": ["proxy.example"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "domain", "expected"),
+    [
+        ("here.example, localhost", "here.example", True),
+        ("here.example localhost", "HERE.example", True),
+        ("Here.example", "here.example.", True),
+        ("here.example", "sub.here.example", False),
+        ("here.example", "here.example..", False),
+        ("", "here.example", False),
+        ("hash:/table", "table.example", True),
+        ("hash:/table", "table.example.", True),
+        ("hash:/table", "here.example", False),
+        ("proxy:hash:/table", "proxy.example", True),
+        ("[2001:db8::1]", "[2001:db8::1]", True),
+        ("/list", "here.example", True),
+        ("/list", "two.example", True),
+        ("/list", "table.example", True),
+        ("/list", "not.example", False),
+        ("/list", "this.example", False),
+        ("/nested", "here.example", True),
+        ("/self", "here.example", True),
+        ("!here.example here.example", "here.example", False),
+        ("!!here.example", "here.example", True),
+        ("!/list here.example", "here.example", False),
+        ("!/list other.example", "other.example", True),
+        ("!hash:/table table.example", "table.example", False),
+    ],
+)
+def test_lists_are_read_as_postfix_reads_them(value: str, domain: str, *, expected: bool) -> None:
+    found = lists_domain(value, domain, lambda table, key: key in TABLES[table], FILES.__getitem__)
+    assert found is expected
