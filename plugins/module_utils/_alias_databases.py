@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ SUFFIXES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 
 # postalias adds these by itself; they change with each build, or with the host's name.
 _OWN_KEYS: t.Final = ("YP_LAST_MODIFIED:", "YP_MASTER_NAME:", "@:")
+_OLDER: t.Final = "it is older than the text"
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _PARAMETERS: t.Final = (
     "alias_database",
@@ -119,6 +121,11 @@ class Verdict:
     reason: str | None
     complaints: tuple[str, ...] = ()
 
+    @property
+    def wrong(self) -> bool:
+        """Whether the table, whatever its age, does not hold what the text says."""
+        return self.reason is not None and self.reason != _OLDER
+
 
 def tables(value: str, default_type: str) -> tuple[Table, ...]:
     """The tables of a parameter such as alias_maps."""
@@ -179,8 +186,9 @@ def _reason(table: Table, scratch: Table) -> str | None:
         text_time = Path(table.name).stat().st_mtime_ns
     except FileNotFoundError:
         return None
-    if min(file.stat().st_mtime_ns for file in table.files) < text_time:
-        return "it is older than the text"
+    # No table is younger than a text of the future, and what it holds was compared already.
+    if min(file.stat().st_mtime_ns for file in table.files) < text_time <= time.time_ns():
+        return _OLDER
     return None
 
 

@@ -167,8 +167,9 @@ class AliasStore:
 
 def _confirm(settings: AliasSettings) -> None:
     for table in settings.databases:
-        if reason := judge(table, text_of(table)).reason:
-            msg = f"newaliases ran, and {table} is still not right: {reason}"
+        # By its clock, a disk elsewhere may date a new table before the text.
+        if (verdict := judge(table, text_of(table))).wrong:
+            msg = f"newaliases ran, and {table} is still not right: {verdict.reason}"
             raise PostfixError(msg)
 
 

@@ -11,13 +11,14 @@ import os
 import re
 import resource
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils import _alias_databases, _alias_store
-from ansible_collections.mailsec.dane.plugins.module_utils._alias_databases import read_settings
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_databases import read_settings, rebuild
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_run import run
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_store import AliasStore, Change
 from ansible_collections.mailsec.dane.plugins.module_utils._aliases import HEADING
@@ -201,6 +202,30 @@ def test_newaliases_runs_when_a_table_needs_it_and_the_file_is_left_alone(
     assert [found["reason"] for found in result["rebuilt"]] == [reason]
     assert postfix.aliases.read_text() == text
     assert not postfix.run(aliases=TARGET)["changed"]
+
+
+def test_a_text_of_the_future_is_compared_by_what_it_says(postfix: Postfix) -> None:
+    """postalias dates a table by the clock, so that no table could ever be as young as such a text."""
+    future = time.time() + 86400
+    os.utime(postfix.aliases, (future, future))
+    assert [found["reason"] for found in postfix.run()["rebuilt"]] == ["it is missing"]
+    assert not postfix.run()["changed"]
+    postfix.aliases.write_text(f"{ORIGINAL}new: x@elsewhere.example\n")
+    os.utime(postfix.aliases, (future, future))
+    assert [found["reason"] for found in postfix.run()["rebuilt"]] == ["it does not hold what the text says"]
+    assert not postfix.run()["changed"]
+
+
+def test_a_table_that_the_disk_dates_before_its_text_is_no_failure(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def built_by_another_clock() -> None:
+        rebuild()
+        os.utime(postfix.table, (1, 1))
+
+    monkeypatch.setattr(_alias_store, "rebuild", built_by_another_clock)
+    assert postfix.run(aliases=TARGET)["changed"]
+    assert "root: admin@elsewhere.example" in postfix.table.read_text()
 
 
 def test_every_database_counts(postfix: Postfix) -> None:
