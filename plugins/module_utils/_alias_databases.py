@@ -20,98 +20,22 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._alias_settings import PARAMETERS, AliasSettings, Table
 from ._alias_syntax import fold
 from ._errors import PostfixError, PostfixMissing
-from ._postfix import parse_parameters, split_list
+from ._postfix import parse_parameters
 from ._programs import run_program, said
 
 if t.TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable
 
-__all__ = ["SUFFIXES", "AliasSettings", "Table", "Verdict", "in_table", "judge", "read_settings", "rebuild", "tables"]
-
-SUFFIXES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
-    "hash": (".db",),
-    "btree": (".db",),
-    "lmdb": (".lmdb",),
-    "cdb": (".cdb",),
-    "dbm": (".dir", ".pag"),
-    "sdbm": (".dir", ".pag"),
-}
-"""Types of tables that newaliases builds, and the files that it builds beside the text (DATABASE_README)."""
+__all__ = ["Verdict", "in_table", "judge", "read_settings", "rebuild"]
 
 # postalias adds these by itself; they change with each build, or with the host's name.
 _OWN_KEYS: t.Final = ("YP_LAST_MODIFIED:", "YP_MASTER_NAME:", "@:")
 _OLDER: t.Final = "it is older than the text"
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-_PARAMETERS: t.Final = (
-    "alias_database",
-    "alias_maps",
-    "default_database_type",
-    "fallback_transport",
-    "fallback_transport_maps",
-    "local_transport",
-    "luser_relay",
-    "mailbox_transport",
-    "mailbox_transport_maps",
-    "mydestination",
-    "myorigin",
-    "recipient_delimiter",
-    "smtputf8_enable",
-)
-
-# With any of these, local(8) does not return mail to a name without an account.
-_CATCHING: t.Final = (
-    "fallback_transport",
-    "fallback_transport_maps",
-    "luser_relay",
-    "mailbox_transport",
-    "mailbox_transport_maps",
-)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A lookup table by type and name, ``hash:/etc/aliases``."""
-
-    type: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.type}:{self.name}"
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that hold it."""
-        return tuple(Path(self.name + suffix) for suffix in SUFFIXES.get(self.type, ()))
-
-
-@dataclass(frozen=True)
-class AliasSettings:
-    """Postfix's parameters around aliases, expanded."""
-
-    values: t.Mapping[str, str]
-
-    @property
-    def databases(self) -> tuple[Table, ...]:
-        """What newaliases builds (alias_database)."""
-        return tables(self.values["alias_database"], self.values["default_database_type"])
-
-    @property
-    def maps(self) -> tuple[Table, ...]:
-        """Where local(8) looks names up, in order (alias_maps); whether through proxymap(8) makes no difference."""
-        return tables(self.values["alias_maps"], self.values["default_database_type"])
-
-    @property
-    def utf8_only(self) -> bool:
-        """Whether postalias passes over lines that are not UTF-8 (smtputf8_enable)."""
-        return self.values["smtputf8_enable"] == "yes"
-
-    @property
-    def delivers_unknown(self) -> bool:
-        """Whether mail to a name without an account may still be delivered."""
-        return any(self.values[name] for name in _CATCHING) or not self.values["local_transport"].startswith("local")
 
 
 @dataclass(frozen=True)
@@ -127,18 +51,9 @@ class Verdict:
         return self.reason is not None and self.reason != _OLDER
 
 
-def tables(value: str, default_type: str) -> tuple[Table, ...]:
-    """The tables of a parameter such as alias_maps."""
-    found = []
-    for item in split_list(value):
-        kind, colon, name = item.removeprefix("proxy:").partition(":")
-        found.append(Table(kind, name) if colon else Table(default_type, item))
-    return tuple(found)
-
-
 def read_settings() -> AliasSettings:
     """Ask postconf. Raises PostfixMissing, PostfixError."""
-    values = parse_parameters(_output("postconf", "-x", *_PARAMETERS))
+    values = parse_parameters(_output("postconf", "-x", *PARAMETERS))
     if values["myorigin"].startswith("/"):
         try:
             values["myorigin"] = Path(values["myorigin"]).read_text(encoding="utf-8").split("\n", 1)[0].strip()

@@ -12,8 +12,9 @@ import pwd
 import typing as t
 from pathlib import Path
 
-from ._alias_databases import AliasSettings, Table, in_table, tables
+from ._alias_databases import in_table
 from ._alias_routes import Found, Host
+from ._alias_settings import AliasSettings, Table, tables
 from ._alias_store import refuse_unread, text_of
 from ._alias_syntax import Destination, destinations, fold
 from ._aliases import decoded, parse

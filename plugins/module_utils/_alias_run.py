@@ -23,7 +23,7 @@ from ._module import text_diff
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._alias_databases import AliasSettings
+    from ._alias_settings import AliasSettings
     from ._alias_store import Change
 
 __all__ = ["run"]

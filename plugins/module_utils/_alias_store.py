@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._alias_databases import SUFFIXES, AliasSettings, Table, judge, rebuild
+from ._alias_databases import judge, rebuild
+from ._alias_settings import SUFFIXES, AliasSettings, Table
 from ._durable import Access, replace_file
 from ._errors import InvalidInput, PostfixError
 from ._saved_files import SavedFiles

@@ -26,7 +26,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._durable import Acces
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidInput, PostfixError, PostfixMissing
 
 if t.TYPE_CHECKING:
-    from ansible_collections.mailsec.dane.plugins.module_utils._alias_databases import AliasSettings
+    from ansible_collections.mailsec.dane.plugins.module_utils._alias_settings import AliasSettings
 
 # A table is a copy of the text's lines. The broken ones are named in the file "broken".
 PROGRAM: t.Final = """#!{python}
