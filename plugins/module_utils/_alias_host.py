@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import pwd
+import stat
 import typing as t
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ._alias_databases import in_table
 from ._alias_routes import Found, Host
 from ._alias_settings import AliasSettings, Table, tables
 from ._alias_store import refuse_unread, text_of
-from ._alias_syntax import Destination, destinations, fold
+from ._alias_syntax import Destination, Kind, destinations, fold
 from ._aliases import decoded, parse
 from ._errors import PostfixError
 from ._postfix_lists import lists_domain
@@ -73,7 +74,8 @@ class AliasHost:
             lookup=lambda name: self._first(name, self._maps),
             is_here=self._is_here,
             has_account=self._has_account,
-            included=self._included,
+            included=_included,
+            allows=self._allows,
             delimiters=self._settings.values["recipient_delimiter"] if self._settings else "",
         )
 
@@ -150,16 +152,30 @@ class AliasHost:
             return False
         return True
 
-    def _included(self, path: str) -> tuple[Destination, ...] | None:
-        if not path.startswith("/"):
-            return None
-        try:
-            with Path(path).open("rb") as file:
-                text = decoded(file.read(_INCLUDE_LIMIT))
-        except OSError:
-            return None
-        lines = [line for line in text.split("\n") if not line.startswith("#")]
-        return tuple(dict.fromkeys(found for line in lines for found in destinations(line)))
+    def _allows(self, kind: Kind, origin: str) -> bool:
+        if self._settings is None:
+            return origin == "alias"
+        return self._settings.allows("commands" if kind is Kind.COMMAND else "files", origin)
+
+
+def _included(path: str) -> tuple[Destination, ...] | str:
+    """What an :include: file lists, or why local(8) does not take it; of a very long one, what its beginning lists."""
+    if not path.startswith("/"):
+        return "its path does not begin with /"
+    try:
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode):
+            return "that is no regular file"
+        if mode & stat.S_IWOTH:
+            return "everybody may write to that file, so Postfix returns the mail"
+        with Path(path).open("rb") as file:
+            content = file.read(_INCLUDE_LIMIT)
+            if file.read(1):
+                content = content[: max(content.rfind(b"\n"), content.rfind(b",")) + 1]
+    except OSError:
+        return "that file cannot be read"
+    lines = [line for line in decoded(content).split("\n") if not line.startswith("#")]
+    return tuple(dict.fromkeys(found for line in lines for found in destinations(line)))
 
 
 def _content(path: str) -> str:

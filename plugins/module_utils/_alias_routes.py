@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
 
 __all__ = ["Found", "Host", "Survey", "survey"]
 
+_ALLOWANCES: t.Final = {Kind.COMMAND: "allow_mail_to_commands", Kind.FILE: "allow_mail_to_files"}
+
 
 @dataclass(frozen=True)
 class Found:
@@ -43,8 +45,10 @@ class Host:
     """Whether mail to a domain (None: an address without one) is delivered on this host, to accounts and aliases."""
     has_account: t.Callable[[str], bool]
     """Whether mail to this name reaches a mailbox where no alias has it."""
-    included: t.Callable[[str], tuple[Destination, ...] | None]
-    """What an :include: file lists; None where it cannot be read."""
+    included: t.Callable[[str], tuple[Destination, ...] | str]
+    """What an :include: file lists, or why Postfix returns mail to it."""
+    allows: t.Callable[[Kind, str], bool]
+    """Whether local(8) delivers to a COMMAND or a FILE of an ``alias`` or of an ``include`` file."""
     delimiters: str = ""
     """Postfix's recipient_delimiter: ``admin+x`` is ``admin`` where there is no ``admin+x``."""
 
@@ -112,23 +116,21 @@ def _expand(name: str, host: Host) -> _Ends:
         return ends
     if not found.destinations:
         ends.dead.add(f"{_where(name, host)} leads to nothing at all")
-    waiting = list(found.destinations)
+    waiting = [(destination, "") for destination in found.destinations]
     seen_files: set[str] = set()
     while waiting:
-        destination = waiting.pop()
+        destination, file = waiting.pop()
         if destination.kind is Kind.INCLUDE:
             if destination.text in seen_files:
                 continue
             seen_files.add(destination.text)
             listed = host.included(destination.text)
-            if listed is None:
-                ends.dead.add(
-                    f"{_where(name, host)} leads to :include:{destination.text}, and that file cannot be read"
-                )
+            if isinstance(listed, str):
+                ends.dead.add(f"{_where(name, host)} leads to :include:{destination.text}, and {listed}")
             elif not listed:
                 ends.dead.add(f"{_where(name, host)} leads to :include:{destination.text}, and that file lists nobody")
             else:
-                waiting.extend(listed)
+                waiting.extend((item, destination.text) for item in listed)
         elif destination.kind is Kind.ADDRESS and host.is_here(destination.domain):
             local = _known_name(destination.local, host)
             if local == name:
@@ -136,7 +138,7 @@ def _expand(name: str, host: Host) -> _Ends:
             else:
                 ends.next.add(local)
         else:
-            _end_elsewhere(name, destination, ends, host)
+            _end_elsewhere(name, destination, file, ends, host)
     return ends
 
 
@@ -159,7 +161,17 @@ def _end_at_account(name: str, ends: _Ends, host: Host) -> None:
         ends.good.add(name)
 
 
-def _end_elsewhere(name: str, destination: Destination, ends: _Ends, host: Host) -> None:
+def _end_elsewhere(name: str, destination: Destination, file: str, ends: _Ends, host: Host) -> None:
+    """``file`` is the :include: file that lists the destination; empty where the alias itself does."""
+    if parameter := _ALLOWANCES.get(destination.kind):
+        origin = "include" if file else "alias"
+        if not host.allows(destination.kind, origin):
+            sign = "|" if destination.kind is Kind.COMMAND else ""
+            ends.dead.add(
+                f"{_where(name, host)} leads to {sign}{destination.text}{f' by :include:{file}' if file else ''}, and "
+                f"{parameter} does not have {origin}, so Postfix returns the mail"
+            )
+            return
     if destination.kind is Kind.HOME:
         ends.dead.add(f"{_where(name, host)} leads to {destination.text}, and an alias has no home directory")
     elif destination.kind is Kind.FILE and destination.text == "/dev/null":

@@ -29,6 +29,8 @@ SUFFIXES: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 PARAMETERS: t.Final = (
     "alias_database",
     "alias_maps",
+    "allow_mail_to_commands",
+    "allow_mail_to_files",
     "default_database_type",
     "fallback_transport",
     "fallback_transport_maps",
@@ -88,6 +90,10 @@ class AliasSettings:
     def utf8_only(self) -> bool:
         """Whether postalias passes over lines that are not UTF-8 (smtputf8_enable)."""
         return self.values["smtputf8_enable"] == "yes"
+
+    def allows(self, what: t.Literal["commands", "files"], origin: str) -> bool:
+        """Whether local(8) delivers to commands or files of an ``alias`` or an ``include`` file."""
+        return origin in split_list(self.values[f"allow_mail_to_{what}"].lower())
 
     @property
     def delivers_unknown(self) -> bool:

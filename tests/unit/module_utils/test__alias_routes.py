@@ -8,11 +8,18 @@ import typing as t
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._alias_routes import Found, Host, Survey, survey
-from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import destinations
+from ansible_collections.mailsec.dane.plugins.module_utils._alias_syntax import Kind, destinations
 from ansible_collections.mailsec.dane.plugins.module_utils._aliases import parse
 
 ACCOUNTS: t.Final = ("root", "bob")
-FILES: t.Final = {"/list": "bob\na@elsewhere.example\n", "/empty": "", "/self": ":include:/self\nbob", "/loop": "list"}
+FILES: t.Final = {
+    "/list": "bob\na@elsewhere.example\n",
+    "/empty": "",
+    "/self": ":include:/self\nbob",
+    "/loop": "list",
+    "/run": "|/bin/store",
+    "/keep": "/var/mail/kept",
+}
 
 
 def look(
@@ -21,6 +28,7 @@ def look(
     others: t.Mapping[str, str] | None = None,
     here: tuple[str | None, ...] = (None, "here.example"),
     delimiters: str = "",
+    allowed: t.Collection[tuple[Kind, str]] = ((Kind.COMMAND, "alias"), (Kind.FILE, "alias")),
 ) -> Survey:
     file = parse(text).effective
     tables = {name: Found(destinations(value), "hash:/others") for name, value in (others or {}).items()}
@@ -30,7 +38,8 @@ def look(
         lookup=tables.get,
         is_here=lambda domain: domain in here,
         has_account=lambda name: name in ACCOUNTS,
-        included=lambda path: destinations(FILES[path]) if path in FILES else None,
+        included=lambda path: destinations(FILES[path]) if path in FILES else "that file cannot be read",
+        allows=lambda kind, origin: (kind, origin) in allowed,
         delimiters=delimiters,
     )
     return survey(required, host)
@@ -109,6 +118,37 @@ def test_two_loops_are_two_errors_and_each_is_told_once() -> None:
 )
 def test_a_required_name_must_reach_somebody(text: str, errors: list[str]) -> None:
     assert list(look(text, "root").errors) == errors
+
+
+@pytest.mark.parametrize(
+    ("text", "needs", "error"),
+    [
+        (
+            "root: |/bin/store\n",
+            (Kind.COMMAND, "alias"),
+            "root (line 1) leads to |/bin/store, and allow_mail_to_commands does not have alias",
+        ),
+        (
+            "root: /var/mail/kept\n",
+            (Kind.FILE, "alias"),
+            "root (line 1) leads to /var/mail/kept, and allow_mail_to_files does not have alias",
+        ),
+        (
+            "root: :include:/run\n",
+            (Kind.COMMAND, "include"),
+            "root (line 1) leads to |/bin/store by :include:/run, and allow_mail_to_commands does not have include",
+        ),
+        (
+            "root: :include:/keep\n",
+            (Kind.FILE, "include"),
+            "root (line 1) leads to /var/mail/kept by :include:/keep, and allow_mail_to_files does not have include",
+        ),
+    ],
+)
+def test_commands_and_files_count_where_local_delivers_to_them(text: str, needs: tuple[Kind, str], error: str) -> None:
+    everything = {(kind, origin) for kind in (Kind.COMMAND, Kind.FILE) for origin in ("alias", "include")}
+    assert look(text, "root", allowed={needs}) == Survey((), ())
+    assert look(text, "root", allowed=everything - {needs}).errors == (f"{error}, so Postfix returns the mail",)
 
 
 def test_an_alias_to_itself_means_the_account_and_there_must_be_one() -> None:

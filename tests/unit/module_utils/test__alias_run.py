@@ -102,6 +102,8 @@ class Postfix:
         values = {
             "alias_database": f"hash:{self.aliases}",
             "alias_maps": f"hash:{self.aliases}",
+            "allow_mail_to_commands": "alias, forward",
+            "allow_mail_to_files": "alias, forward",
             "default_database_type": "hash",
             "local_transport": "local:mx1",
             "mydestination": "here.example, localhost",
@@ -417,6 +419,64 @@ def test_a_file_of_domains_that_cannot_be_read_is_told(postfix: Postfix) -> None
         "mydestination names the file /nonexistent/domains, which cannot be read: No such file or directory",
     ]
     assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]
+
+
+def test_commands_and_files_are_ends_where_postfix_delivers_to_them(postfix: Postfix) -> None:
+    listed = postfix.directory / "listed"
+    listed.write_text("|/bin/store\n")
+    ways = {"root": f":include:{listed}"}
+    with pytest.raises(InvalidInput, match="allow_mail_to_commands does not have include, so Postfix returns the mail"):
+        postfix.run(aliases=ways)
+    postfix.configure(allow_mail_to_commands="Alias, include", allow_mail_to_files="")
+    assert postfix.run(aliases=ways)["changed"]
+    with pytest.raises(InvalidInput, match="allow_mail_to_files does not have alias, so Postfix returns the mail"):
+        postfix.run(aliases={"root": "/var/mail/kept"})
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "error"),
+    [
+        ("# nobody-at-all\nadmin@elsewhere.example\n", 0o644, ""),
+        ("# only a comment\n", 0o644, "that file lists nobody"),
+        ("x # nobody-at-all\n", 0o644, "nobody-at-all is neither an alias nor an account"),
+        ("admin@elsewhere.example\n", 0o666, "everybody may write to that file, so Postfix returns the mail"),
+        ("a@elsewhere.example\n" * 60_000 + "nobody-at-all\n", 0o644, ""),
+        ("a@elsewhere.example," * 60_000 + "nobody-at-all\n", 0o644, ""),
+        ("a@elsewhere.example\n" * 50_000 + "nobody-at-all\n", 0o644, "nobody-at-all is neither"),
+    ],
+    ids=[
+        "list",
+        "comment",
+        "comment in a line",
+        "open to all",
+        "over a mebibyte",
+        "over a mebibyte in a line",
+        "below a mebibyte",
+    ],
+)
+def test_include_files_are_followed(postfix: Postfix, content: str, mode: int, error: str) -> None:
+    listed = postfix.directory / "listed"
+    listed.write_text(content)
+    listed.chmod(mode)
+    ways = {"root": f":include:{listed}"}
+    if error:
+        with pytest.raises(InvalidInput, match=error):
+            postfix.run(aliases=ways)
+    else:
+        assert postfix.run(aliases=ways)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("list", "leads to :include:list, and its path does not begin with /"),
+        ("/dev/null", "leads to :include:/dev/null, and that is no regular file"),
+        ("/nonexistent/list", "leads to :include:/nonexistent/list, and that file cannot be read"),
+    ],
+)
+def test_what_is_no_include_file_reaches_nobody(postfix: Postfix, path: str, error: str) -> None:
+    with pytest.raises(InvalidInput, match=error):
+        postfix.run(aliases={"root": f":include:{path}"})
 
 
 def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfix) -> None:
