@@ -60,7 +60,14 @@ def read_settings() -> AliasSettings:
         except (OSError, UnicodeDecodeError) as exc:
             msg = f"myorigin names the file {values['myorigin']}, which cannot be read: {exc}"
             raise PostfixError(msg) from exc
-    return AliasSettings(values)
+    service = values["local_transport"].partition(":")[0]
+    return AliasSettings(values, "local" if service == "local" else _program(service))
+
+
+def _program(service: str) -> str:
+    """The program of a delivery service, without its options; empty where master.cf has no such service."""
+    command = parse_parameters(_output("postconf", "-F", f"{service}/unix/command"))
+    return next(iter(command.values()), "").partition(" ")[0]
 
 
 def in_table(key: str, table: Table) -> str | None:

@@ -56,6 +56,12 @@ class AliasHost:
             for table in settings.maps
             if table.name != path and table in settings.databases
         }
+        if not settings.uses_aliases:
+            self.warnings.append(
+                f"Postfix does not use aliases with this local_transport, {settings.values['local_transport']}, and "
+                "whether these names reach somebody was not checked. Set local_transport = local:$myhostname, or see "
+                "that each of them has a mailbox there"
+            )
         if not self._is_here(None) and not self._blind:
             self.warnings.append(
                 f"myorigin is {settings.values['myorigin']}, and mydestination does not have it: names without a "

@@ -72,9 +72,13 @@ class Table:
 
 @dataclass(frozen=True)
 class AliasSettings:
-    """Postfix's parameters around aliases, expanded."""
+    """Postfix's parameters around aliases, expanded.
+
+    ``local_program`` is the program in master.cf of the service that local_transport names.
+    """
 
     values: t.Mapping[str, str]
+    local_program: str = "local"
 
     @property
     def databases(self) -> tuple[Table, ...]:
@@ -98,7 +102,12 @@ class AliasSettings:
     @property
     def delivers_unknown(self) -> bool:
         """Whether mail to a name without an account may still be delivered."""
-        return any(self.values[name] for name in _CATCHING) or not self.values["local_transport"].startswith("local")
+        return any(self.values[name] for name in _CATCHING) or not self.uses_aliases
+
+    @property
+    def uses_aliases(self) -> bool:
+        """Whether mail to this host's domains goes to local(8), the only program that reads aliases."""
+        return self.local_program == "local"
 
 
 def tables(value: str, default_type: str) -> tuple[Table, ...]:

@@ -484,6 +484,21 @@ def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfi
     assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]
 
 
+def test_a_local_transport_without_aliases_is_warned_of(postfix: Postfix) -> None:
+    postfix.configure(local_transport="error:no mail here", **{"error/unix/command": "error"})
+    result = postfix.run(aliases={"root": "nobody-at-all"})
+    assert result["changed"]
+    [warning] = result["warnings"]
+    assert warning.startswith("Postfix does not use aliases with this local_transport, error:no mail here, and ")
+
+
+def test_a_local_transport_is_known_by_its_program(postfix: Postfix) -> None:
+    postfix.configure(local_transport="accounts:mx1", **{"accounts/unix/command": "local -o x=y"})
+    with pytest.raises(InvalidInput, match="nobody-at-all is neither an alias nor an account"):
+        postfix.run(aliases={"root": "nobody-at-all"})
+    assert postfix.run(aliases=TARGET)["warnings"] == []
+
+
 def test_names_that_leave_the_host_are_warned_of(postfix: Postfix) -> None:
     postfix.configure(myorigin="elsewhere.example")
     assert any("myorigin is elsewhere.example" in warning for warning in postfix.run(aliases=TARGET)["warnings"])
