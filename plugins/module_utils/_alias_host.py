@@ -20,7 +20,7 @@ from ._alias_store import refuse_unread, text_of
 from ._alias_syntax import Destination, Kind, destinations, fold
 from ._aliases import decoded, parse
 from ._errors import PostfixError
-from ._postfix_lists import lists_domain
+from ._postfix_lists import lists_domain, read_list
 
 if t.TYPE_CHECKING:
     from ._aliases import Alias
@@ -123,7 +123,7 @@ class AliasHost:
                 return True
             domain = fold(self._settings.values["myorigin"])
         try:
-            return lists_domain(self._here, domain, self._contains, _content)
+            return lists_domain(self._here, domain, self._contains, read_list)
         except OSError as exc:
             self._go_blind(f"mydestination names the file {exc.filename}, which cannot be read: {exc.strerror}")
             return False
@@ -182,7 +182,3 @@ def _included(path: str) -> tuple[Destination, ...] | str:
         return "that file cannot be read"
     lines = [line for line in decoded(content).split("\n") if not line.startswith("#")]
     return tuple(dict.fromkeys(found for line in lines for found in destinations(line)))
-
-
-def _content(path: str) -> str:
-    return decoded(Path(path).read_bytes())

@@ -11,12 +11,13 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ._alias_databases import read_settings
+from ._alias_addresses import AddressCheck
+from ._alias_databases import in_table, read_settings
 from ._alias_host import AliasHost
 from ._alias_routes import survey
 from ._alias_store import AliasStore
 from ._alias_syntax import fold
-from ._aliases import decoded, edited, encoded, parse
+from ._aliases import decoded, edited, encoded, parse, shown
 from ._errors import InvalidInput, PostfixMissing
 from ._module import text_diff
 
@@ -53,10 +54,13 @@ def run(options: Mapping[str, t.Any], *, check_mode: bool, backup: Callable[[str
     found = survey((fold(name) for name in (*options["names"], *wanted)), host)
     if found.errors:
         msg = f"Nothing was changed in {options['path']}, because mail would not arrive. {'. '.join(found.errors)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(shown(msg))
     change = store.plan(before, after, settings, (fold(name) for name in (*additions, *wanted)))
     result = _result(options["path"], change)
-    result["warnings"] += [*world.warnings, *found.warnings, *world.hidden(fold(name) for name in wanted)]
+    told = [*world.warnings, *found.warnings, *world.hidden(fold(name) for name in wanted)]
+    if settings is not None:
+        told += AddressCheck(settings, host, in_table).warnings(options["addresses"])
+    result["warnings"] += map(shown, told)
     if change.needed and not check_mode and settings is not None:
         if options["backup"] and change.before != change.after and Path(options["path"]).exists():
             result["backup_file"] = backup(options["path"])
@@ -83,7 +87,8 @@ def _right_hand_side(name: str, value: object) -> str:
 
 
 def _result(path: str, change: Change) -> dict[str, t.Any]:
-    diffs = [text_diff(path, decoded(change.before), decoded(change.after))] if change.before != change.after else []
+    texts = (shown(decoded(content)) for content in (change.before, change.after))
+    diffs = [text_diff(path, *texts)] if change.before != change.after else []
     if change.outdated:
         before = "".join(f"{table}: {reason}\n" for table, reason in change.outdated)
         diffs.append(

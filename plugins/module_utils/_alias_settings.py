@@ -41,7 +41,13 @@ PARAMETERS: t.Final = (
     "mydestination",
     "myorigin",
     "recipient_delimiter",
+    "relay_domains",
+    "relay_recipient_maps",
     "smtputf8_enable",
+    "virtual_alias_domains",
+    "virtual_alias_maps",
+    "virtual_mailbox_domains",
+    "virtual_mailbox_maps",
 )
 
 # With any of these, local(8) does not return mail to a name without an account.

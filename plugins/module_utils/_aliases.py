@@ -21,7 +21,7 @@ from ._errors import InvalidInput
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["HEADING", "Alias", "AliasFile", "decoded", "edited", "encoded", "parse"]
+__all__ = ["HEADING", "Alias", "AliasFile", "decoded", "edited", "encoded", "parse", "shown"]
 
 HEADING: t.Final = "# Names that must exist (RFC 2142, RFC 5321, RFC 8460), added by Ansible (mailsec.dane):"
 
@@ -64,6 +64,11 @@ def decoded(content: bytes) -> str:
 def encoded(text: str) -> bytes:
     """The octets of a text, as :func:`decoded` took them."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def shown(text: str) -> str:
+    r"""A text fit to be shown: an octet that is not UTF-8 is written as ``\xf6``."""
+    return encoded(text).decode("utf-8", "backslashreplace")
 
 
 def parse(text: str, *, utf8_only: bool = True) -> AliasFile:

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ._postfix import split_list
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["lists_domain"]
+__all__ = ["lists_domain", "read_list"]
 
 _DEPTH: t.Final = 20  # of files that name files; one that names itself has no end
 
@@ -44,3 +45,8 @@ def _entries(value: str, content: Callable[[str], str], *, wanted: bool, depth: 
         elif depth < _DEPTH:
             lines = [line for line in content(entry).splitlines() if not line.lstrip().startswith("#")]
             yield from _entries("\n".join(lines), content, wanted=meant, depth=depth + 1)
+
+
+def read_list(path: str) -> str:
+    """What a file of such a list holds. Raises OSError."""
+    return Path(path).read_bytes().decode("utf-8", "surrogateescape")

@@ -57,6 +57,16 @@ options:
     type: list
     elements: str
     default: []
+  addresses:
+    description:
+      - Addresses at this host's mail domains that must reach somebody. One that leads nowhere is a warning; nothing is
+        changed for it.
+      - An alias is for the domains in C(mydestination) alone. For a domain in C(virtual_alias_domains),
+        C(virtual_mailbox_domains) or C(relay_domains), C(virtual_alias_maps) must have the address, or the table of
+        recipients of that class of domains.
+    type: list
+    elements: str
+    default: []
   backup:
     description:
       - Keep a copy of the file before it is changed.
@@ -77,6 +87,11 @@ EXAMPLES = r"""
     aliases:
       root: admin@example.org
     names: [postmaster, abuse, hostmaster, security, tls-reports]
+
+- name: See that required addresses at a virtual domain lead to these aliases
+  mailsec.dane.postfix_aliases:
+    names: [postmaster, tls-reports]
+    addresses: [postmaster@example.net, tls-reports@example.net]
 
 - name: Let two people read abuse reports, and have a program read TLS reports
   mailsec.dane.postfix_aliases:
@@ -131,6 +146,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "names_target": {"type": "str", "default": "root"},
             "absent": {"type": "list", "elements": "str", "default": []},
+            "addresses": {"type": "list", "elements": "str", "default": []},
             "backup": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

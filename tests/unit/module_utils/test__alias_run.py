@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import resource
@@ -130,6 +131,7 @@ class Postfix:
             "names": [],
             "names_target": "root",
             "absent": [],
+            "addresses": [],
             "backup": False,
         }
         return run({**defaults, **options}, check_mode=check_mode, backup=backup or (lambda path: f"{path}~"))
@@ -499,6 +501,62 @@ def test_a_local_transport_is_known_by_its_program(postfix: Postfix) -> None:
     assert postfix.run(aliases=TARGET)["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    ("parameter", "recipients", "what"),
+    [
+        ("virtual_alias_domains", None, "v.example is in virtual_alias_domains, and virtual_alias_maps has no"),
+        (
+            "virtual_mailbox_domains",
+            "virtual_mailbox_maps",
+            "v.example is in virtual_mailbox_domains, and virtual_mailbox_maps has no",
+        ),
+        ("relay_domains", "relay_recipient_maps", "v.example is in relay_domains, and relay_recipient_maps has no"),
+    ],
+)
+def test_an_address_at_a_domain_without_aliases_must_lead_somewhere(
+    postfix: Postfix, parameter: str, recipients: str | None, what: str
+) -> None:
+    virtual = postfix.directory / "virtual.db"
+    virtual.write_text("someone@v.example: root\n")
+    mailboxes = postfix.directory / "mailboxes.db"
+    mailboxes.write_text("someone@v.example: someone/\n")
+    tables = {"virtual_alias_maps": f"hash:{postfix.directory}/virtual"}
+    tables |= {recipients: f"hash:{postfix.directory}/mailboxes"} if recipients else {}
+    postfix.configure(**{parameter: "v.example"}, **tables)
+    addresses = ["Postmaster@V.example"]
+    assert postfix.run(aliases=TARGET, addresses=addresses)["warnings"] == [
+        f"Postmaster@V.example: {what} such address. Add a virtual alias that leads it to postmaster on this host"
+    ]
+    for table in (virtual, mailboxes) if recipients else (virtual,):
+        for entry in ("postmaster@v.example: x\n", "@v.example: x\n"):
+            before = table.read_text()
+            table.write_text(before + entry)
+            assert postfix.run(aliases=TARGET, addresses=addresses)["warnings"] == []
+            table.write_text(before)
+
+
+def test_a_relay_without_a_list_of_recipients_leaves_them_to_the_next_host(postfix: Postfix) -> None:
+    postfix.configure(relay_domains="example")
+    assert postfix.run(aliases=TARGET, addresses=["postmaster@v.example"])["warnings"] == []
+
+
+def test_an_address_at_a_domain_of_this_host_must_be_an_alias_or_an_account(postfix: Postfix) -> None:
+    addresses = ["postmaster@here.example", "tls-reports@here.example", "postmaster@unknown.example"]
+    assert postfix.run(aliases=TARGET, addresses=addresses)["warnings"] == [
+        "tls-reports@here.example: tls-reports is neither an alias nor an account on this host",
+        (
+            "postmaster@unknown.example: Postfix takes no mail for unknown.example. "
+            "Add it to mydestination, or to another class of domains"
+        ),
+    ]
+
+
+def test_an_address_whose_table_cannot_be_asked_is_told(postfix: Postfix) -> None:
+    postfix.configure(virtual_alias_maps=f"hash:{postfix.directory}/nothing")
+    [warning] = postfix.run(aliases=TARGET, addresses=["postmaster@here.example"])["warnings"]
+    assert "postmaster@here.example: whether it reaches somebody could not be checked: hash:" in warning
+
+
 def test_names_that_leave_the_host_are_warned_of(postfix: Postfix) -> None:
     postfix.configure(myorigin="elsewhere.example")
     assert any("myorigin is elsewhere.example" in warning for warning in postfix.run(aliases=TARGET)["warnings"])
@@ -533,6 +591,20 @@ def test_a_line_that_is_not_utf_8_is_an_alias_where_postfix_takes_it_for_one(pos
     postfix.aliases.write_bytes(LATIN_1)
     postfix.run(names=["postmaster"], aliases=TARGET)
     assert postfix.aliases.read_bytes() == LATIN_1 + f"{HEADING}\nroot: admin@elsewhere.example\n".encode()
+
+
+def test_octets_that_are_not_utf_8_are_shown_as_what_they_are(postfix: Postfix) -> None:
+    """Ansible takes no result that cannot be encoded; the change was made then, and the task failed."""
+    postfix.configure(smtputf8_enable="no")
+    postfix.aliases.write_bytes(LATIN_1 + b"j\xf6rg: nobody-at-\xe4ll\n")
+    result = postfix.run(aliases=TARGET)
+    assert result["diff"][0]["before"] == (
+        "postmaster: bob@elsewhere.example (J\\xf6rg)\nj\\xf6rg: nobody-at-\\xe4ll\n"
+    )
+    assert result["warnings"] == [r"nobody-at-\xe4ll is neither an alias nor an account on this host"]
+    json.dumps(result, ensure_ascii=False).encode()
+    with pytest.raises(InvalidInput, match=r"nobody-at-\\xe4ll is neither an alias"):
+        postfix.run(aliases={"root": "j\udcf6rg"})
 
 
 def test_a_wanted_name_that_postfix_would_not_find_stops_it_before_anything_is_written(postfix: Postfix) -> None:
@@ -641,7 +713,14 @@ def test_a_backup_is_made_of_a_file_that_changes(postfix: Postfix) -> None:
     assert postfix.run(aliases=TARGET, backup=backup)["changed"]
     assert made == []
     postfix.aliases.write_text(ORIGINAL)
-    options = {"path": str(postfix.aliases), "aliases": TARGET, "names": [], "names_target": "root", "absent": []}
+    options = {
+        "path": str(postfix.aliases),
+        "aliases": TARGET,
+        "names": [],
+        "names_target": "root",
+        "absent": [],
+        "addresses": [],
+    }
     result = run({**options, "backup": True}, check_mode=False, backup=backup)
     assert (made, result["backup_file"]) == ([ORIGINAL], f"{postfix.aliases}.copy")
 
