@@ -82,6 +82,8 @@ class AliasHost:
             has_account=self._has_account,
             included=_included,
             allows=self._allows,
+            swaps_bangpath=self._settings is None or self._settings.yes("swap_bangpath"),
+            allows_percent=self._settings is None or self._settings.yes("allow_percent_hack"),
             delimiters=self._settings.values["recipient_delimiter"] if self._settings else "",
         )
 

@@ -49,6 +49,10 @@ class Host:
     """What an :include: file lists, or why Postfix returns mail to it."""
     allows: t.Callable[[Kind, str], bool]
     """Whether local(8) delivers to a COMMAND or a FILE of an ``alias`` or of an ``include`` file."""
+    swaps_bangpath: bool = True
+    """Whether ``site!user`` is ``user@site`` (swap_bangpath)."""
+    allows_percent: bool = True
+    """Whether ``user%site`` is ``user@site`` (allow_percent_hack)."""
     delimiters: str = ""
     """Postfix's recipient_delimiter: ``admin+x`` is ``admin`` where there is no ``admin+x``."""
 
@@ -131,15 +135,32 @@ def _expand(name: str, host: Host) -> _Ends:
                 ends.dead.add(f"{_where(name, host)} leads to :include:{destination.text}, and that file lists nobody")
             else:
                 waiting.extend((item, destination.text) for item in listed)
-        elif destination.kind is Kind.ADDRESS and host.is_here(destination.domain):
-            local = _known_name(destination.local, host)
-            if local == name:
-                _end_at_account(name, ends, host)
-            else:
-                ends.next.add(local)
-        else:
+        elif destination.kind is not Kind.ADDRESS or (local := _local_name(destination, host)) is None:
             _end_elsewhere(name, destination, file, ends, host)
+        elif (known := _known_name(local, host)) == name:
+            _end_at_account(name, ends, host)
+        else:
+            ends.next.add(known)
     return ends
+
+
+def _local_name(destination: Destination, host: Host) -> str | None:
+    """The name on this host that an address is for, None where it leaves the host.
+
+    Without a domain, or once that of this host is taken off, ``user@site``, ``site!user`` and ``user%site`` are
+    addresses in their turn (trivial-rewrite(8); swap_bangpath, allow_percent_hack, resolve_dequoted_address).
+    """
+    local, domain = destination.local, destination.domain
+    while domain is None or host.is_here(domain):
+        if "@" in local:
+            local, _sign, domain = local.rpartition("@")
+        elif host.swaps_bangpath and "!" in local:
+            domain, _sign, local = local.partition("!")
+        elif host.allows_percent and "%" in local:
+            local, _sign, domain = local.rpartition("%")
+        else:
+            return local if host.is_here(domain) else None
+    return None
 
 
 def _known_name(name: str, host: Host) -> str:

@@ -31,6 +31,7 @@ PARAMETERS: t.Final = (
     "alias_maps",
     "allow_mail_to_commands",
     "allow_mail_to_files",
+    "allow_percent_hack",
     "default_database_type",
     "fallback_transport",
     "fallback_transport_maps",
@@ -44,6 +45,7 @@ PARAMETERS: t.Final = (
     "relay_domains",
     "relay_recipient_maps",
     "smtputf8_enable",
+    "swap_bangpath",
     "virtual_alias_domains",
     "virtual_alias_maps",
     "virtual_mailbox_domains",
@@ -99,7 +101,11 @@ class AliasSettings:
     @property
     def utf8_only(self) -> bool:
         """Whether postalias passes over lines that are not UTF-8 (smtputf8_enable)."""
-        return self.values["smtputf8_enable"] == "yes"
+        return self.yes("smtputf8_enable")
+
+    def yes(self, parameter: str) -> bool:
+        """Whether a boolean parameter is on."""
+        return self.values[parameter].lower() == "yes"
 
     def allows(self, what: t.Literal["commands", "files"], origin: str) -> bool:
         """Whether local(8) delivers to commands or files of an ``alias`` or an ``include`` file."""

@@ -28,6 +28,8 @@ def look(
     others: t.Mapping[str, str] | None = None,
     here: tuple[str | None, ...] = (None, "here.example"),
     delimiters: str = "",
+    swaps_bangpath: bool = True,
+    allows_percent: bool = True,
     allowed: t.Collection[tuple[Kind, str]] = ((Kind.COMMAND, "alias"), (Kind.FILE, "alias")),
 ) -> Survey:
     file = parse(text).effective
@@ -40,6 +42,8 @@ def look(
         has_account=lambda name: name in ACCOUNTS,
         included=lambda path: destinations(FILES[path]) if path in FILES else "that file cannot be read",
         allows=lambda kind, origin: (kind, origin) in allowed,
+        swaps_bangpath=swaps_bangpath,
+        allows_percent=allows_percent,
         delimiters=delimiters,
     )
     return survey(required, host)
@@ -118,6 +122,45 @@ def test_two_loops_are_two_errors_and_each_is_told_once() -> None:
 )
 def test_a_required_name_must_reach_somebody(text: str, errors: list[str]) -> None:
     assert list(look(text, "root").errors) == errors
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("alice%elsewhere.example", None),
+        ("elsewhere.example!alice", None),
+        ("alice%elsewhere.example@here.example", None),
+        ('"alice@elsewhere.example"@here.example', None),
+        ("alice%here.example@elsewhere.example", None),
+        ("alice%here.example", "alice"),
+        ("here.example!alice@here.example", "alice"),
+        ("here.example!elsewhere.example!alice", None),
+        ("here.example!alice%elsewhere.example", None),
+        ("elsewhere.example!alice%here.example", None),
+        ("alice%elsewhere.example%here.example", None),
+        ("alice%here.example%here.example", "alice"),
+    ],
+)
+def test_addresses_within_local_parts_are_followed(address: str, name: str | None) -> None:
+    error = f"{name} is neither an alias nor an account on this host, and mail to root goes there"
+    assert look(f"root: {address}\n", "root").errors == ((error,) if name else ())
+
+
+@pytest.mark.parametrize(
+    ("address", "swaps_bangpath", "allows_percent", "name"),
+    [
+        ("a%elsewhere.example", True, False, "a%elsewhere.example"),
+        ("elsewhere.example!a", False, True, "elsewhere.example!a"),
+        ("b!a%elsewhere.example", False, True, None),
+        ("elsewhere.example!a%b", True, False, None),
+    ],
+)
+def test_local_parts_are_taken_as_they_are_where_postfix_is_told_so(
+    address: str, *, swaps_bangpath: bool, allows_percent: bool, name: str | None
+) -> None:
+    found = look(f"root: {address}\n", "root", swaps_bangpath=swaps_bangpath, allows_percent=allows_percent)
+    error = f"{name} is neither an alias nor an account on this host, and mail to root goes there"
+    assert found.errors == ((error,) if name else ())
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,13 @@ class Postfix:
             "alias_maps": f"hash:{self.aliases}",
             "allow_mail_to_commands": "alias, forward",
             "allow_mail_to_files": "alias, forward",
+            "allow_percent_hack": "yes",
             "default_database_type": "hash",
             "local_transport": "local:mx1",
             "mydestination": "here.example, localhost",
             "myorigin": "here.example",
             "smtputf8_enable": "yes",
+            "swap_bangpath": "yes",
             **settings,
         }
         text = "".join(f"{name} = {value}\n" for name, value in values.items())
@@ -479,6 +481,16 @@ def test_include_files_are_followed(postfix: Postfix, content: str, mode: int, e
 def test_what_is_no_include_file_reaches_nobody(postfix: Postfix, path: str, error: str) -> None:
     with pytest.raises(InvalidInput, match=error):
         postfix.run(aliases={"root": f":include:{path}"})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "address"), [("allow_percent_hack", "x%elsewhere.example"), ("swap_bangpath", "elsewhere.example!x")]
+)
+def test_addresses_within_local_parts_are_for_another_host(postfix: Postfix, parameter: str, address: str) -> None:
+    assert postfix.run(aliases={"root": address})["changed"]
+    postfix.configure(**{parameter: "no"})
+    with pytest.raises(InvalidInput, match=f"{address} is neither an alias nor an account"):
+        postfix.run(aliases={"root": address})
 
 
 def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfix) -> None:
