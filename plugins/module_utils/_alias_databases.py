@@ -13,6 +13,7 @@ a second one from the text, in a scratch directory, and the two are listed and c
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -34,6 +35,7 @@ __all__ = ["Verdict", "in_table", "judge", "read_settings", "rebuild"]
 
 # postalias adds these by itself; they change with each build, or with the host's name.
 _OWN_KEYS: t.Final = ("YP_LAST_MODIFIED:", "YP_MASTER_NAME:", "@:")
+_DATE: t.Final = re.compile(rb"(?<=YP_LAST_MODIFIED)\0?[0-9]{10}")
 _OLDER: t.Final = "it is older than the text"
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -124,9 +126,9 @@ def _absent(names: Iterable[str], table: Table) -> list[str]:
 
 
 def _content(table: Table) -> list[str] | list[bytes]:
-    """Every key and value of a table or, of a type that cannot be listed, its files."""
+    """Every key and value of a table or, of a type that cannot be listed (cdb), its files less the date in them."""
     listing = _listing(table)
-    return [file.read_bytes() for file in table.files] if listing is None else listing
+    return [_DATE.sub(b"", file.read_bytes()) for file in table.files] if listing is None else listing
 
 
 def _listing(table: Table) -> list[str] | None:

@@ -55,22 +55,25 @@ def build(table):
         if ":" not in line:
             where = f"{{table.split(':', 1)[1]}}, line {{number}}"
             print(f"postalias: warning: {{where}}: need name:value pair", file=sys.stderr)
-    content = "\\n".join(["YP_LAST_MODIFIED: " + os.urandom(4).hex(), *lines]) + "\\n"
+    date = str(1_700_000_000 + int.from_bytes(os.urandom(3), "big"))
+    # As in a real table of type cdb, key and value stand side by side.
+    content = "\\n".join(["YP_LAST_MODIFIED" + date, *lines]) + "\\n"
     path(table).write_text(content, errors="surrogateescape")
 
 if name == "postconf":
     print("\\n".join(f"{{key}} ={{settings.get(key, '')}}" for key in sys.argv[2:]))
 elif name == "postalias" and sys.argv[1] == "-s":
-    if not path(sys.argv[2]).exists() or not path(sys.argv[2]).read_bytes().startswith(b"YP_"):
+    if "listing" in broken or not path(sys.argv[2]).exists() or not path(sys.argv[2]).read_bytes().startswith(b"YP_"):
         sys.exit("postalias: fatal: open database")
     for line in path(sys.argv[2]).read_text(errors="surrogateescape").splitlines():
-        print(line.partition(":")[0] + ":\\t" + line.partition(":")[2].strip())
+        key, _colon, value = line.replace("MODIFIED", "MODIFIED:").partition(":")
+        print(key + ":\\t" + value.strip())
 elif name == "postalias":
     if "postalias" in broken:
         sys.exit("postalias: fatal: unsupported dictionary type: lmdb. Is the postfix-lmdb package installed?")
     build(sys.argv[1])
 elif name == "postmap":
-    lines = [line.split(":", 1) for line in path(sys.argv[3]).read_text().splitlines()]
+    lines = [line.split(":", 1) for line in path(sys.argv[3]).read_text().splitlines() if ":" in line]
     found = [value.strip() for key, value in lines if key == sys.argv[2]]
     print(found[0]) if found else sys.exit(1)
 elif name == "newaliases":
@@ -125,7 +128,7 @@ class Postfix:
         return sum(line.startswith(program) for line in lines)
 
     def run(
-        self, *, check_mode: bool = False, backup: t.Callable[[str], str] | None = None, **options: object
+        self, *, check_mode: bool = False, copy: t.Callable[[str], str] = "{}~".format, **options: object
     ) -> dict[str, t.Any]:
         defaults = {
             "path": str(self.aliases),
@@ -136,7 +139,7 @@ class Postfix:
             "addresses": [],
             "backup": False,
         }
-        return run({**defaults, **options}, check_mode=check_mode, backup=backup or (lambda path: f"{path}~"))
+        return run({**defaults, **options}, check_mode=check_mode, backup=copy)
 
 
 @pytest.fixture(name="postfix")
@@ -165,6 +168,14 @@ def test_the_file_is_changed_and_its_table_built(postfix: Postfix) -> None:
     assert postfix.aliases.read_text() == AFTER
     assert postfix.aliases.stat().st_mode & 0o7777 == 0o640
     assert "root: admin@elsewhere.example" in postfix.table.read_text()
+
+
+def test_who_is_reading_the_file_reads_the_old_one_to_its_end(postfix: Postfix) -> None:
+    """One rename: at no moment, a crash of the machine included, is there half a file."""
+    with postfix.aliases.open() as reader:
+        postfix.run(aliases=TARGET)
+        assert postfix.aliases.stat().st_ino != os.fstat(reader.fileno()).st_ino
+        assert reader.read() == ORIGINAL
 
 
 def test_the_same_again_changes_nothing_and_runs_no_newaliases(postfix: Postfix) -> None:
@@ -232,6 +243,18 @@ def test_a_table_that_the_disk_dates_before_its_text_is_no_failure(
     monkeypatch.setattr(_alias_store, "rebuild", built_by_another_clock)
     assert postfix.run(aliases=TARGET)["changed"]
     assert "root: admin@elsewhere.example" in postfix.table.read_text()
+
+
+def test_a_table_of_a_type_that_cannot_be_listed_is_compared_without_its_date(postfix: Postfix) -> None:
+    postfix.break_down("listing")
+    assert postfix.run(aliases=TARGET)["changed"]
+    assert not postfix.run(aliases=TARGET)["changed"]
+    postfix.table.write_text(postfix.table.read_text().replace("admin@", "other@"))
+    assert [found["reason"] for found in postfix.run()["rebuilt"]] == ["it does not hold what the text says"]
+    postfix.aliases.write_text("")
+    postfix.break_down("listing", "deaf")
+    with pytest.raises(PostfixError, match="Postfix would not find root in hash:"):
+        postfix.run(aliases=TARGET)
 
 
 def test_every_database_counts(postfix: Postfix) -> None:
@@ -493,6 +516,22 @@ def test_addresses_within_local_parts_are_for_another_host(postfix: Postfix, par
         postfix.run(aliases={"root": address})
 
 
+def test_an_extension_is_taken_off_where_postfix_does_it(postfix: Postfix) -> None:
+    aliases = {"root": "bob+root", "bob": "bob@elsewhere.example"}
+    with pytest.raises(InvalidInput, match=r"bob\+root is neither an alias nor an account"):
+        postfix.run(aliases=aliases)
+    postfix.configure(recipient_delimiter="+")
+    assert postfix.run(aliases=aliases)["changed"]
+
+
+def test_where_a_table_cannot_be_asked_no_end_is_dead_and_it_is_told_once(postfix: Postfix) -> None:
+    postfix.configure(alias_maps=f"hash:{postfix.aliases} hash:{postfix.directory}/nothing")
+    result = postfix.run(aliases={"root": "nobody-at-all, nor-anybody"}, names=["abuse"])
+    assert result["changed"]
+    [warning] = result["warnings"]
+    assert warning.endswith("; names that only this table has cannot be checked")
+
+
 def test_where_postfix_delivers_unknown_names_too_no_end_is_dead(postfix: Postfix) -> None:
     postfix.configure(luser_relay="catchall@elsewhere.example")
     assert postfix.run(aliases={"root": "nobody-at-all"})["changed"]
@@ -718,23 +757,20 @@ def test_a_table_that_could_not_be_put_back_stops_it_before_anything_is_written(
 def test_a_backup_is_made_of_a_file_that_changes(postfix: Postfix) -> None:
     made: list[str] = []
 
-    def backup(path: str) -> str:
+    def copy(path: str) -> str:
         made.append(Path(path).read_text())
         return f"{path}.copy"
 
-    assert postfix.run(aliases=TARGET, backup=backup)["changed"]
+    assert postfix.run(aliases=TARGET, copy=copy)["changed"]
     assert made == []
     postfix.aliases.write_text(ORIGINAL)
-    options = {
-        "path": str(postfix.aliases),
-        "aliases": TARGET,
-        "names": [],
-        "names_target": "root",
-        "absent": [],
-        "addresses": [],
-    }
-    result = run({**options, "backup": True}, check_mode=False, backup=backup)
+    result = postfix.run(aliases=TARGET, backup=True, copy=copy)
     assert (made, result["backup_file"]) == ([ORIGINAL], f"{postfix.aliases}.copy")
+
+
+def test_no_backup_is_made_of_a_file_that_stays(postfix: Postfix) -> None:
+    result = postfix.run(backup=True)
+    assert (result["changed"], result["file_changed"], "backup_file" in result) == (True, False, False)
 
 
 def test_a_symbolic_link_is_kept(postfix: Postfix) -> None:
