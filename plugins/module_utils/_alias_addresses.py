@@ -19,7 +19,7 @@ from ._alias_routes import Host, survey
 from ._alias_settings import AliasSettings, Table, tables
 from ._alias_syntax import fold
 from ._errors import PostfixError
-from ._postfix_lists import lists_domain, read_list
+from ._postfix_lists import listed_as, lists_any, read_list
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,7 +62,7 @@ class AddressCheck:
             # Loops, and what is wrong with the required names, stopped the run before.
             return ". ".join(survey([local], self.host).errors)
         for domains, recipients in _CLASSES.items():
-            if any(self._lists(domains, listed) for listed in _listed_as(domain, domains)):
+            if self._lists(domains, domain):
                 if self._has(recipients, local, domain) or self._open(domains, recipients):
                     return ""
                 return (
@@ -84,14 +84,8 @@ class AddressCheck:
         return tables(self.settings.values[parameter], self.settings.values["default_database_type"])
 
     def _lists(self, parameter: str, domain: str) -> bool:
-        return lists_domain(self.settings.values[parameter], domain, self._contains, read_list)
+        keys = listed_as(domain, parameter, self.settings.values["parent_domain_matches_subdomains"])
+        return lists_any(self.settings.values[parameter], keys, self._contains, read_list)
 
     def _contains(self, table: str, domain: str) -> bool:
         return self.in_table(domain, tables(table, "")[0]) is not None
-
-
-def _listed_as(domain: str, parameter: str) -> list[str]:
-    """A domain and, for relay_domains, all above it (parent_domain_matches_subdomains)."""
-    labels = domain.split(".")
-    parents = len(labels) if parameter == "relay_domains" else 1
-    return [".".join(labels[number:]) for number in range(parents)]

@@ -20,7 +20,7 @@ from ._alias_store import refuse_unread, text_of
 from ._alias_syntax import Destination, Kind, destinations, fold
 from ._aliases import decoded, parse
 from ._errors import PostfixError
-from ._postfix_lists import lists_domain, read_list
+from ._postfix_lists import listed_as, lists_any, read_list
 
 if t.TYPE_CHECKING:
     from ._aliases import Alias
@@ -125,7 +125,7 @@ class AliasHost:
                 return True
             domain = fold(self._settings.values["myorigin"])
         try:
-            return lists_domain(self._here, domain, self._contains, read_list)
+            return lists_any(self._here, listed_as(domain, "mydestination", ""), self._contains, read_list)
         except OSError as exc:
             self._go_blind(f"mydestination names the file {exc.filename}, which cannot be read: {exc.strerror}")
             return False

@@ -41,6 +41,7 @@ PARAMETERS: t.Final = (
     "mailbox_transport_maps",
     "mydestination",
     "myorigin",
+    "parent_domain_matches_subdomains",
     "recipient_delimiter",
     "relay_domains",
     "relay_recipient_maps",

@@ -113,6 +113,7 @@ class Postfix:
             "local_transport": "local:mx1",
             "mydestination": "here.example, localhost",
             "myorigin": "here.example",
+            "parent_domain_matches_subdomains": "relay_domains",
             "smtputf8_enable": "yes",
             "swap_bangpath": "yes",
             **settings,

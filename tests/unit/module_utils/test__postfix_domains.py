@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.mailsec.dane.plugins.module_utils._errors import PostfixError
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix_domains import missing_domains
 
 from postfix_states import postfix_state
@@ -45,4 +46,10 @@ def test_a_file_lists_domains_and_an_exclamation_mark_excepts_one(tmp_path: Path
     (tmp_path / "names").write_text("# example.org is elsewhere\nexample.net\n\nexample.com\n")
     names = {"mydestination": f"!example.com {tmp_path}/names"}
     assert missing(names, "example.net", "example.com", "example.org") == ("example.com", "example.org")
-    assert missing({"mydestination": f"{tmp_path}/none"}, "example.net") == ("example.net",)
+
+
+def test_a_file_of_domains_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        PostfixError, match=f"names {tmp_path}/none, which cannot be read: No such"
+    ):
+        missing({"virtual_alias_domains": f"{tmp_path}/none"}, "example.net")

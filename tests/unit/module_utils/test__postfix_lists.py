@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix_lists import lists_domain
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_lists import listed_as, lists_any
 
 FILES: t.Final = {
     "/list": "# not.example\nHere.example, two.example\n  # nor this.example\n hash:/table\n",
@@ -46,5 +46,22 @@ TABLES: t.Final = {"hash:/table": ["table.example"], "proxy:hash:/table": ["prox
     ],
 )
 def test_lists_are_read_as_postfix_reads_them(value: str, domain: str, *, expected: bool) -> None:
-    found = lists_domain(value, domain, lambda table, key: key in TABLES[table], FILES.__getitem__)
+    keys = listed_as(domain, "mydestination", "")
+    found = lists_any(value, keys, lambda table, key: key in TABLES[table], FILES.__getitem__)
     assert found is expected
+
+
+def test_a_parent_stands_for_a_domain_in_relay_domains_alone() -> None:
+    assert listed_as("A.b.example.", "mydestination", "relay_domains") == ("a.b.example",)
+    assert listed_as("A.b.example.", "relay_domains", "debug_peer_list, relay_domains") == (
+        "a.b.example",
+        "b.example",
+        "example",
+    )
+    assert listed_as("a.b.example", "relay_domains", "") == ("a.b.example", ".b.example", ".example")
+
+
+def test_the_first_entry_that_matches_any_of_the_keys_decides() -> None:
+    keys = ("a.example", "example")
+    assert not lists_any("!example a.example", keys, lambda _table, _key: False, str)
+    assert lists_any("a.example !example", keys, lambda _table, _key: False, str)
