@@ -34,7 +34,8 @@ __all__ = [
 RESOLVED_UNIT: t.Final = "systemd-resolved.service"
 UNBOUND_UNIT: t.Final = "unbound.service"
 POSTFIX_WATCH: t.Final = "postfix-resolvconf.path"
-HOST_UNITS: t.Final = (RESOLVED_UNIT, POSTFIX_WATCH, UNBOUND_UNIT)
+OUR_WATCH: t.Final = "dane-resolv-conf.path"
+HOST_UNITS: t.Final = (RESOLVED_UNIT, POSTFIX_WATCH, OUR_WATCH, UNBOUND_UNIT)
 
 
 class Group(enum.Enum):
@@ -138,6 +139,11 @@ class HostState:
         """Whether Debian's own unit copies /etc/resolv.conf for Postfix; on Debian 13 without the reload it needs."""
         unit = self.units.get(POSTFIX_WATCH, UnitState())
         return unit.active or unit.enabled
+
+    @property
+    def postfix_watch(self) -> UnitState:
+        """The unit of the role unbound_resolver that brings each change of /etc/resolv.conf to Postfix."""
+        return self.units.get(OUR_WATCH, UnitState())
 
     @property
     def unbound_outdated(self) -> bool:

@@ -16,6 +16,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -171,15 +172,19 @@ def _link(path: Path) -> str:
 def _newest(folder: str) -> int:
     """When any file below a folder was last written, in seconds since 1970; 0 where there is none.
 
-    The folders' own times do not count: they change when a backup is removed, after the restart.
+    The folders' own times do not count: they change when a backup is removed, after the restart. Nor do keys, which
+    unbound may write itself while it runs (RFC 5011), and files of the future, which no restart would be younger than.
     """
     times = [0]
+    now = time.time()
     for path in Path(folder).rglob("*"):
+        if path.suffix == ".key":
+            continue
         try:
             status = path.stat()
         except OSError:
             continue
-        if stat.S_ISREG(status.st_mode):
+        if stat.S_ISREG(status.st_mode) and status.st_mtime <= now:
             times.append(int(status.st_mtime))
     return max(times)
 

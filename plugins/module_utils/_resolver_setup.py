@@ -13,7 +13,16 @@ import typing as t
 
 from ._resolv_conf import ResolvConf
 from ._resolver_anchor import judge_anchor
-from ._resolver_evidence import Finding, Group, HostState, PostfixState, ServerState, Verdict
+from ._resolver_evidence import (
+    OUR_WATCH,
+    POSTFIX_WATCH,
+    Finding,
+    Group,
+    HostState,
+    PostfixState,
+    ServerState,
+    Verdict,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,6 +132,9 @@ def judge_managers(found: Iterable[Manager]) -> list[Finding]:
 def judge_postfix(host: HostState, instances: Iterable[PostfixState]) -> list[Finding]:
     """Whether Postfix's chroot has the same resolv.conf; with a stale one DANE is off, and nothing says so."""
     findings: list[Finding] = []
+    chroots = [instance for instance in instances if instance.copy is not None]
+    if chroots:
+        findings.append(_judge_postfix_watch(host))
     for instance in instances:
         subject = f"Postfix {instance.queue_directory}"
         copy = f"{instance.queue_directory}/etc/resolv.conf"
@@ -142,6 +154,22 @@ def judge_postfix(host: HostState, instances: Iterable[PostfixState]) -> list[Fi
         else:
             findings.append(Finding(Group.HOST, subject, Verdict.OK, f"{copy} equals /etc/resolv.conf"))
     return findings
+
+
+def _judge_postfix_watch(host: HostState) -> Finding:
+    """Whether a later change of /etc/resolv.conf would reach Postfix, before the next boot and after it."""
+    unit = host.postfix_watch
+    if unit.active and unit.enabled:
+        return Finding(Group.HOST, "Postfix watch", Verdict.OK, f"{OUR_WATCH} brings each change to Postfix")
+    if unit.active or unit.enabled:
+        seen = f"{OUR_WATCH} {'is not started at boot' if unit.active else 'does not run'}"
+        advice = f"Until it does, a change of the file does not reach Postfix: `systemctl enable --now {OUR_WATCH}`."
+        return Finding(Group.HOST, "Postfix watch", Verdict.WARNING, seen, advice)
+    seen = "nothing brings a change of /etc/resolv.conf to Postfix"
+    if host.postfix_watched_by_debian:
+        seen = f"{POSTFIX_WATCH} copies some changes of /etc/resolv.conf, and does not reload Postfix"
+    advice = f"Postfix's processes go on with the resolver that they started with: copy and reload. {ROLE}"
+    return Finding(Group.HOST, "Postfix watch", Verdict.WARNING, seen, advice)
 
 
 def judge_server(server: ServerState, forwarders: Iterable[str], now: int) -> list[Finding]:

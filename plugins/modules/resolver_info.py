@@ -230,6 +230,12 @@ postfix:
       description: Whether the copy of C(/etc/resolv.conf) in there is equal, or missing, which is harmless.
       type: bool
       sample: true
+    nameservers:
+      description: The addresses that the copy names, in the order in which they are asked; 127.0.0.1 without one.
+      type: list
+      elements: str
+      sample:
+        - 127.0.0.1
 postfix_resolvconf:
   description: Whether Debian's own C(postfix-resolvconf.path) is in use, which on Debian 13 does not reload Postfix.
   returned: when V(host) is among O(checks)
@@ -340,7 +346,11 @@ def _look_at_host(result: dict[str, t.Any], resolver: str) -> list[Finding]:
     }
     result["managers"] = [asdict(manager) for manager in found]
     result["postfix"] = [
-        {"queue_directory": instance.queue_directory, "equal": instance.copy in {None, host.text}}
+        {
+            "queue_directory": instance.queue_directory,
+            "equal": instance.copy in {None, host.text},
+            "nameservers": list(ResolvConf.from_text(instance.copy or "").nameservers),
+        }
         for instance in instances
     ]
     result["postfix_resolvconf"] = host.postfix_watched_by_debian

@@ -49,7 +49,5 @@ def test_a_file_lists_domains_and_an_exclamation_mark_excepts_one(tmp_path: Path
 
 
 def test_a_file_of_domains_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        PostfixError, match=f"names {tmp_path}/none, which cannot be read: No such"
-    ):
+    with pytest.raises(PostfixError, match=f"names {tmp_path}/none, which cannot be read: No such"):
         missing({"virtual_alias_domains": f"{tmp_path}/none"}, "example.net")

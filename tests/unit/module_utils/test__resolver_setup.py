@@ -9,6 +9,8 @@ import typing as t
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_managers import Manager
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence import (
+    OUR_WATCH,
+    POSTFIX_WATCH,
     UNBOUND_UNIT,
     Finding,
     HostState,
@@ -88,8 +90,30 @@ def test_a_manager_that_is_free_is_a_warning() -> None:
     [(OURS, "ok"), (None, "ok"), ("nameserver 192.0.2.1\n", "failed"), (OURS + "\n", "failed"), ("", "failed")],
 )
 def test_a_stale_copy_in_the_chroot_fails(copy: str | None, verdict: str) -> None:
-    found = judge_postfix(HostState(text=OURS), [PostfixState(queue_directory="/var/spool/postfix", copy=copy)])
-    assert verdicts(found) == {"Postfix /var/spool/postfix": verdict}
+    found = verdicts(
+        judge_postfix(HostState(text=OURS), [PostfixState(queue_directory="/var/spool/postfix", copy=copy)])
+    )
+    assert found.pop("Postfix watch", None) == (None if copy is None else "warning")
+    assert found == {"Postfix /var/spool/postfix": verdict}
+
+
+@pytest.mark.parametrize(
+    ("units", "verdict", "evidence"),
+    [
+        ({OUR_WATCH: UnitState(active=True, enabled=True)}, "ok", "brings each change to Postfix"),
+        ({OUR_WATCH: UnitState(active=True)}, "warning", "dane-resolv-conf.path is not started at boot"),
+        ({OUR_WATCH: UnitState(enabled=True)}, "warning", "dane-resolv-conf.path does not run"),
+        ({OUR_WATCH: UnitState(), POSTFIX_WATCH: UnitState(active=True)}, "warning", "does not reload Postfix"),
+        ({}, "warning", "nothing brings a change"),
+    ],
+)
+def test_what_would_bring_a_later_change_to_postfix_is_judged(
+    units: dict[str, UnitState], verdict: str, evidence: str
+) -> None:
+    instance = PostfixState(queue_directory="/var/spool/postfix", copy=OURS)
+    (finding, _copy) = judge_postfix(HostState(text=OURS, units=units), [instance])
+    assert verdicts([finding]) == {"Postfix watch": verdict}
+    assert evidence in finding.evidence
 
 
 def server(**options: tuple[str, ...]) -> ServerState:

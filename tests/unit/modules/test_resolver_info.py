@@ -92,7 +92,9 @@ def test_what_is_seen_on_the_host_is_returned(capsys: pytest.CaptureFixture[str]
     assert result["managers"] == [
         {"name": "NetworkManager", "held": False, "why": "its configuration does not say dns=none"}
     ]
-    assert result["postfix"] == [{"queue_directory": "/var/spool/postfix", "equal": False}]
+    assert result["postfix"] == [
+        {"queue_directory": "/var/spool/postfix", "equal": False, "nameservers": ["192.0.2.1"]}
+    ]
     assert (result["postfix_resolvconf"], result["unbound_outdated"]) == (True, False)
     assert result["root_key_writable"] is False
     assert result["listeners"] == ["unbound"]
@@ -101,6 +103,7 @@ def test_what_is_seen_on_the_host_is_returned(capsys: pytest.CaptureFixture[str]
         "nameservers": "ok",
         "NetworkManager": "warning",
         "Postfix /var/spool/postfix": "failed",
+        "Postfix watch": "warning",
     }
 
 
