@@ -5,8 +5,9 @@
 """A stand-in for Cloudflare's API on loopback that enforces what the real one documents.
 
 Authorisation, paging, structured TLSA data, TXT data as text, refusal of identical records, least TTL, and the batch:
-one transaction, removals first, no more than 200 operations. Faults are put in by hand. It gives hexadecimal back as
-the real one does, in upper case and re-spaced.
+one transaction, removals first, no more than 200 operations; and a limit on calls, after which it answers 429 until the
+window is over. Other faults are put in by hand. It gives hexadecimal back as the real one does, in upper case and
+re-spaced.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 import typing as t
 import urllib.parse
 from dataclasses import dataclass, field
@@ -46,6 +48,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
     late: bool = False  # the call takes effect, and the answer is lost
+    seconds: float = 0.0  # until the answer comes
 
 
 @dataclass
@@ -56,6 +59,7 @@ class CloudflareStandIn:
     token: str = "a-token-of-the-tests"  # noqa: S105  # opens nothing
     read_only: bool = False
     with_batch: bool = True
+    rate_limit: int = 1200  # calls in one window; the real one allows as many in five minutes
     faults: list[Fault] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     history: list[dict[str, list[str]]] = field(default_factory=list)
@@ -63,6 +67,8 @@ class CloudflareStandIn:
 
     def __enter__(self) -> t.Self:
         self._identifiers = (f"{number:032x}" for number in itertools.count(1))
+        self._microseconds = itertools.count(1)
+        self._calls_left = self.rate_limit
         self.records: dict[str, dict[str, dict[str, t.Any]]] = {zone: {} for zone in self.zones}
         self._lock = threading.Lock()
         stand_in = self
@@ -109,12 +115,19 @@ class CloudflareStandIn:
         return sorted(one["content"] for one in records if (one["name"], one["type"]) == (name, "TXT"))
 
     def alias(self, name: str, target: str) -> None:
-        self.records[self._zone_of(name)][next(self._identifiers)] = {
-            "type": "CNAME",
-            "name": name,
-            "content": target,
-            "ttl": 1,
-        }
+        self._put(name, "CNAME", target)
+
+    def delegate(self, name: str) -> None:
+        """Give a name to other servers."""
+        self._put(name, "NS", "ns.elsewhere.example")
+
+    def wait(self, _seconds: float) -> None:
+        """Let the window of the limit on calls end."""
+        self._calls_left = self.rate_limit
+
+    def _put(self, name: str, rdtype: str, content: str) -> None:
+        record = {"type": rdtype, "name": name, "content": content, "ttl": 1}
+        self.records[self._zone_of(name)][next(self._identifiers)] = record
 
     def published(self, name: str) -> list[str]:
         """The TLSA records at `name` in presentation form, sorted."""
@@ -146,12 +159,16 @@ class CloudflareStandIn:
         headers: dict[str, str] = {}
         with self._lock:
             self.calls.append((handler.command, path))
+            self._calls_left -= 1
             fault = self._fault(handler.command, path)
+            if self._calls_left < 0:
+                fault = Fault(handler.command, path, 429, headers={"Retry-After": "30"})
             if fault is None or fault.late:
                 status, content = self._answer(handler, path, query, body)
                 self.history.append(self._all())
             if fault is not None:
                 status, content, headers = fault.status, fault.content, fault.headers
+        time.sleep(fault.seconds if fault else 0)
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(content)))
@@ -272,7 +289,9 @@ class CloudflareStandIn:
                     raise ApiError(400, 81058, "An identical record already exists.")
         identifier = next(self._identifiers)
         content = {"data": dict(data)} if body["type"] == "TLSA" else {"content": body["content"]}
-        self.records[zone][identifier] = {"type": body["type"], "name": name, "ttl": body["ttl"], **content}
+        created = f"2026-01-01T05:20:00.{next(self._microseconds):06d}Z"
+        common = {"type": body["type"], "name": name, "ttl": body["ttl"], "created_on": created}
+        self.records[zone][identifier] = {**common, **content}
         return {"id": identifier}
 
     def _patch(self, body: dict[str, t.Any], zone: str) -> dict[str, t.Any]:

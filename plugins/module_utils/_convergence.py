@@ -146,10 +146,14 @@ def _converge_zone(
     """Raises PublisherError; what the provider has then is in `outcome` as far as it could be found out."""
     present: Mapping[str, Published] = {name: outcome.before[name] for name in names}
     lost: PublisherConflict | None = None
-    for attempt in range(ATTEMPTS):
-        changes = planner(present)
+    made: Sequence[Change] = ()
+    for attempt in range(ATTEMPTS + 1):
+        changes = [change for change in planner(present) if not made or not publisher.yields(change)]
         if not changes:
+            _warn_of_rivals(publisher, made, present, outcome)
             return
+        if attempt == ATTEMPTS:
+            break
         if any(change.zone != zone for change in changes):
             raise PublisherConflict("an owner name became an alias into another zone while this ran; run again")
         try:
@@ -163,10 +167,11 @@ def _converge_zone(
         except PublisherError:
             _note_what_is_there(publisher, names, outcome)
             raise
-        _confirm(publisher, names, changes, outcome, sleep)
-        return
+        made = [*(one for one in made if one.owner not in {change.owner for change in changes}), *changes]
+        present = _confirm(publisher, names, changes, outcome, sleep)
     raise PublisherConflict(
-        f"{lost}. Somebody else changes the same RRsets all the time; gave up after {ATTEMPTS} tries"
+        f"{lost or 'what was changed did not stay so'}. Somebody else changes the same RRsets all the time; gave up "
+        f"after {ATTEMPTS} tries"
     )
 
 
@@ -185,8 +190,11 @@ def _confirm(
     changes: Sequence[Change],
     outcome: Outcome,
     sleep: Callable[[float], None],
-) -> None:
-    """See that an accepted change took place: RFC 2136 section 3.4.2.2 lets a server ignore one in silence."""
+) -> Mapping[str, Published]:
+    """See that an accepted change took place: RFC 2136 section 3.4.2.2 lets a server ignore one in silence.
+
+    Returns what is there now.
+    """
     unmoved: list[Change] = []
     for pause in SETTLING:
         sleep(pause)
@@ -195,15 +203,21 @@ def _confirm(
         by_owner = {there.owner: there for there in present.values()}
         unmoved = [change for change in changes if _is_unmoved(change, by_owner.get(change.owner))]
         if not unmoved:
-            break
-    else:
-        owners = ", ".join(change.owner for change in unmoved[:5])
-        raise PublisherRefused(
-            f"the change was accepted and yet {owners} {'is' if len(unmoved) == 1 else 'are'} as before; "
-            "a CNAME at the name, a wildcard above it, or a policy of PowerDNS that does not allow the change makes a "
-            "server ignore it in silence"
-        )
-    for change in changes:
+            return present
+    owners = ", ".join(change.owner for change in unmoved[:5])
+    raise PublisherRefused(
+        f"the change was accepted and yet {owners} {'is' if len(unmoved) == 1 else 'are'} as before; "
+        "a CNAME at the name, a wildcard above it, or a policy of PowerDNS that does not allow the change makes a "
+        "server ignore it in silence"
+    )
+
+
+def _warn_of_rivals(
+    publisher: Publisher, made: Sequence[Change], present: Mapping[str, Published], outcome: Outcome
+) -> None:
+    """Tell of what is not as this run left it."""
+    by_owner = {there.owner: there for there in present.values()}
+    for change in made:
         there = by_owner.get(change.owner)
         if there is None or there.records != change.after:
             outcome.warnings.append(f"{change.owner} was changed by somebody else right after this run changed it")
@@ -212,4 +226,8 @@ def _confirm(
 
 
 def _is_unmoved(change: Change, there: Published | None) -> bool:
-    return there is not None and (there.records, there.ttl) == (change.before, change.ttl_before)
+    return (
+        there is not None
+        and (there.records, there.ttl) == (change.before, change.ttl_before)
+        and (there.mixed_ttls or (there.records, there.ttl) != (change.after, change.ttl))
+    )

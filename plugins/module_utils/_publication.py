@@ -71,7 +71,8 @@ class Wanted:
 class Published:
     """One RRset as the provider has it.
 
-    ``owner`` is where the records are, after aliases; ``name`` is what was asked for. ``ttl`` is None without records.
+    ``owner`` is where the records are, after aliases; ``name`` is what was asked for. ``ttl`` is None without records,
+    and the longest where ``mixed_ttls``: some providers keep one for each record (RFC 2181 section 5.2 forbids it).
     """
 
     name: str
@@ -79,6 +80,7 @@ class Published:
     zone: str
     ttl: int | None
     records: tuple[Record, ...]
+    mixed_ttls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ def _change(one: Wanted, there: Published) -> Change | None:
     else:
         after = before - set(one.records) if one.records else set()
     ttl = one.ttl if one.ttl is not None and one.state is not State.ABSENT else there.ttl
-    if before == after and (not after or ttl in (there.ttl, None)):
+    if before == after and (not after or (ttl in (there.ttl, None) and (one.ttl is None or not there.mixed_ttls))):
         return None
     if len(after) > MAX_RECORDS and one.state is not State.ABSENT:
         raise InvalidInput(

@@ -54,6 +54,15 @@ class Publisher(ABC):
         nothing was done by the step that was refused.
         """
 
+    def yields(self, change: Change) -> bool:
+        """Whether a change that is wanted again, right after this run made it, is left to whoever undid it.
+
+        True where :meth:`apply` is sure of what was there before: then somebody else came later. Where the protocol has
+        no conditions, two runs may have worked on each other's past, and what one of them wants must not be lost.
+        """
+        del change
+        return True
+
     def close(self) -> None:  # noqa: B027  # most providers hold nothing open
         """Let go of connections."""
 

@@ -6,30 +6,23 @@
 
 """Cloudflare, by its API.
 
-The API has no condition on what was read, so a lost race shows only where two add the same record, or one removes what
-the other removed. A batch is one transaction, but its removals come first and it spreads record by record; therefore
-additions and removals go in batches of their own, in this order.
+The API has no condition on what was read, so two runs can change one RRset at once. Which of them came last is told by
+the times at which its records were made, see :meth:`CloudflarePublisher.yields`.
+A batch is one transaction, but its removals come first and it spreads record by record; therefore additions and
+removals go in batches of their own, in this order.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
-from .._errors import (
-    InvalidInput,
-    InvalidRecord,
-    PublisherConflict,
-    PublisherError,
-    PublisherRefused,
-    PublisherUnavailable,
-)
+from .._errors import InvalidInput, PublisherConflict, PublisherError, PublisherRefused
 from .._names import names_upwards
 from .._publication import Published
-from .._records import TextRecord
 from .._tlsa import TlsaRecord
 from .base import Publisher
 from .cloudflare_api import API_URL, RECORDS_PER_PAGE, CloudflareApi, Unsupported
+from .cloudflare_records import AUTOMATIC_TTL, Entry, entry_of, wanted_entry
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -42,16 +35,6 @@ __all__ = ["CloudflarePublisher"]
 BATCH: t.Final = 200
 """Operations in one batch: what the smallest plan allows."""
 MAX_ALIASES: t.Final = 8
-AUTOMATIC_TTL: t.Final = 300  # what the TTL 1 means to Cloudflare
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One record as Cloudflare keeps it; there each has a TTL of its own."""
-
-    identifier: str
-    record: Record
-    ttl: int
 
 
 class CloudflarePublisher(Publisher):
@@ -61,7 +44,7 @@ class CloudflarePublisher(Publisher):
         self.record = record
         self._api = api
         self._zones: dict[str, str] = {}
-        self._entries: dict[str, list[_Entry]] = {}
+        self._entries: dict[str, list[Entry]] = {}
         self._batches = True
 
     @classmethod
@@ -83,10 +66,10 @@ class CloudflarePublisher(Publisher):
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read(self, names: Collection[str]) -> Mapping[str, Published]:
-        """See :meth:`Publisher.read`. A zone is read with two lists, whatever the number of names."""
+        """See :meth:`Publisher.read`. A zone is read with three lists, whatever the number of names."""
         with _named(self.place):
             found: dict[str, Published] = {}
-            content: dict[str, tuple[dict[str, list[_Entry]], dict[str, str]]] = {}
+            content: dict[str, _Content] = {}
             owners = {name: name for name in names}
             for _unused in range(MAX_ALIASES + 1):
                 following: dict[str, str] = {}
@@ -94,13 +77,17 @@ class CloudflarePublisher(Publisher):
                     zone = self._zone(owner)
                     if zone not in content:
                         content[zone] = self._content(zone)
-                    records, aliases = content[zone]
-                    if owner in aliases:
-                        following[name] = aliases[owner]
+                    there = content[zone]
+                    there.refuse_delegated(owner, zone)
+                    if owner in there.aliases:
+                        following[name] = there.aliases[owner]
                         continue
-                    entries = self._entries[owner] = records.get(owner, [])
-                    ttl = max((entry.ttl for entry in entries), default=None)
-                    found[name] = Published(name, owner, zone, ttl, tuple(sorted(entry.record for entry in entries)))
+                    entries = self._entries[owner] = [entry_of(one) for one in there.records.get(owner, ())]
+                    ttls = {entry.ttl for entry in entries}
+                    records = tuple(sorted(entry.record for entry in entries))
+                    found[name] = Published(
+                        name, owner, zone, max(ttls, default=None), records, mixed_ttls=len(ttls) > 1
+                    )
                 owners = following
                 if not owners:
                     return found
@@ -116,15 +103,15 @@ class CloudflarePublisher(Publisher):
                 return candidate
         raise PublisherRefused(f"{owner} is in no zone that this token can see")
 
-    def _content(self, zone: str) -> tuple[dict[str, list[_Entry]], dict[str, str]]:
-        """Records and aliases of `zone`, by owner name."""
-        records: dict[str, list[_Entry]] = {}
+    def _content(self, zone: str) -> _Content:
+        # One record that cannot be read is in the way of its own name only, so they are parsed when they are asked for.
+        records: dict[str, list[dict[str, t.Any]]] = {}
         for one in self._list(zone, self.record.RDTYPE):
-            records.setdefault(str(one["name"]).lower(), []).append(_entry(one))
+            records.setdefault(str(one["name"]).lower(), []).append(one)
         aliases = {
             str(one["name"]).lower(): str(one["content"]).lower().removesuffix(".") for one in self._list(zone, "CNAME")
         }
-        return records, aliases
+        return _Content(records, aliases, frozenset(str(one["name"]).lower() for one in self._list(zone, "NS")))
 
     def _list(self, zone: str, rdtype: str) -> Iterator[dict[str, t.Any]]:
         path = f"/zones/{self._zones[zone]}/dns_records"
@@ -137,9 +124,13 @@ class CloudflarePublisher(Publisher):
         with _named(self.place):
             posts, patches, deletes = [], [], []
             for change in changes:
+                if change.ttl == 1 and change.after:
+                    raise PublisherRefused(
+                        f"to Cloudflare the TTL 1 of {change.owner} means {AUTOMATIC_TTL}; give ttl: {AUTOMATIC_TTL}"
+                    )
                 entries = self._entries[change.owner]
                 there = {entry.record for entry in entries}
-                posts += [_wanted(change, record) for record in change.after if record not in there]
+                posts += [wanted_entry(change, record) for record in change.after if record not in there]
                 patches += [
                     {"id": entry.identifier, "ttl": change.ttl}
                     for entry in entries
@@ -149,6 +140,15 @@ class CloudflarePublisher(Publisher):
             for kind, operations in (("posts", posts), ("patches", patches), ("deletes", deletes)):
                 for start in range(0, len(operations), BATCH):
                     self._send(f"/zones/{self._zones[zone]}/dns_records", kind, operations[start : start + BATCH])
+
+    def yields(self, change: Change) -> bool:
+        """See :meth:`Publisher.yields`: whoever made the newest record came last, and all runs see the same times."""
+        entries = self._entries[change.owner]
+        kept = max((entry.created for entry in entries if entry.record in change.after), default=None)
+        if set(change.after) - set(change.before):
+            return False  # what is wanted was removed; to add it again harms nobody
+        removed = max((entry.created for entry in entries if entry.record in change.removed), default=None)
+        return removed is None or kept is None or not kept[0] or removed >= kept
 
     def _send(self, path: str, kind: str, operations: Sequence[Mapping[str, t.Any]]) -> None:
         if self._batches:
@@ -175,46 +175,22 @@ class CloudflarePublisher(Publisher):
             self._api.call("DELETE", f"{path}/{operation['id']}")
 
 
-def _entry(one: Mapping[str, t.Any]) -> _Entry:
-    """One record of a list. Its hexadecimal comes back in upper case and re-spaced, so octets are compared."""
-    try:
-        record: Record
-        data = one.get("data") or {}
-        if one["type"] == TextRecord.RDTYPE:
-            record = TextRecord.from_text(str(one["content"]))
-        elif data:
-            record = TlsaRecord.from_mapping(
-                {
-                    "usage": data["usage"],
-                    "selector": data["selector"],
-                    "matching_type": data["matching_type"],
-                    "data": str(data["certificate"]),
-                }
-            )
-        else:
-            record = TlsaRecord.from_text(str(one["content"]))
-        ttl = int(one["ttl"])
-        return _Entry(str(one["id"]), record, AUTOMATIC_TTL if ttl == 1 else ttl)
-    except (InvalidRecord, KeyError, TypeError, ValueError) as error:
-        # Whatever it is, it must not be taken for no record.
-        raise PublisherUnavailable(
-            f"a {one.get('type')} record at {one.get('name')} cannot be read: {error}"
-        ) from error
+class _Content(t.NamedTuple):
+    """What matters of a zone, by owner name: records as the API lists them, targets of aliases, and delegations."""
 
+    records: Mapping[str, Sequence[dict[str, t.Any]]]
+    aliases: Mapping[str, str]
+    delegated: frozenset[str]
 
-def _wanted(change: Change, record: Record) -> dict[str, t.Any]:
-    common = {"type": record.RDTYPE, "name": change.owner, "ttl": change.ttl}
-    if not isinstance(record, TlsaRecord):
-        return {**common, "content": record.to_text()}
-    return {
-        **common,
-        "data": {
-            "usage": record.usage,
-            "selector": record.selector,
-            "matching_type": record.matching_type,
-            "certificate": record.data.hex(),
-        },
-    }
+    def refuse_delegated(self, owner: str, zone: str) -> None:
+        """Raise PublisherRefused where other servers have the owner name: a record here would not be seen."""
+        for name in names_upwards(owner):
+            if name == zone:
+                return
+            if name in self.delegated:
+                raise PublisherRefused(
+                    f"{owner} is delegated: zone {zone} has NS records at {name}, so other servers have it"
+                )
 
 
 class _named:  # noqa: N801  # reads as the statement it is

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import typing as t
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_second_run_only_reads(cloudflare: CloudflareStandIn) -> None:
     cloudflare.calls.clear()
     outcome = publish(cloudflare, A, B)
     assert outcome.before == outcome.after
-    assert cloudflare.calls == [("GET", "/zones"), ("GET", RECORDS), ("GET", RECORDS)]
+    assert cloudflare.calls == [("GET", "/zones"), *[("GET", RECORDS)] * 3]
 
 
 def test_a_replacement_never_leaves_the_name_without_a_record(cloudflare: CloudflareStandIn) -> None:
@@ -108,6 +109,34 @@ def test_the_automatic_ttl_is_what_it_means(cloudflare: CloudflareStandIn) -> No
     assert {method for method, _path in cloudflare.calls} == {"GET"}
 
 
+def test_the_ttl_that_means_automatic_is_refused_before_anything_changes(cloudflare: CloudflareStandIn) -> None:
+    cloudflare.add(NAME, A)
+    outcome = publish(cloudflare, B, ttl=1)
+    assert f"to Cloudflare the TTL 1 of {NAME} means 300; give ttl: 300" in outcome.errors["example.org"]
+    assert cloudflare.published(NAME) == [A]
+
+
+@pytest.mark.parametrize("ttl", [60, 3600])
+def test_records_with_several_ttls_get_the_one_that_is_wanted(cloudflare: CloudflareStandIn, ttl: int) -> None:
+    cloudflare.add(NAME, A, ttl=60)
+    cloudflare.add(NAME, B, ttl=3600)
+    assert publish(cloudflare, A, B).warnings == []
+    assert cloudflare.ttls(NAME) == {60, 3600}
+    outcome = publish(cloudflare, A, B, ttl=ttl)
+    assert (outcome.errors, outcome.warnings, cloudflare.ttls(NAME)) == ({}, [], {ttl})
+    cloudflare.calls.clear()
+    publish(cloudflare, A, B, ttl=ttl)
+    assert {method for method, _path in cloudflare.calls} == {"GET"}
+
+
+def test_a_name_that_other_servers_have_is_refused(cloudflare: CloudflareStandIn) -> None:
+    cloudflare.delegate("mx1.example.org")
+    cloudflare.delegate("example.org")  # the zone's own
+    with pytest.raises(PublisherRefused, match=re.escape(f"{NAME} is delegated: zone example.org has NS records")):
+        publish(cloudflare, A)
+    assert publish(cloudflare, A, name="_25._tcp.mx2.example.org").errors == {}
+
+
 def test_a_thousand_records_need_few_calls(cloudflare: CloudflareStandIn) -> None:
     entries = [{"name": f"_25._tcp.h{number}.example.org", "records": [A]} for number in range(1100)]
     wanted = wanted_rrsets(entries, State.EXACT)
@@ -117,7 +146,7 @@ def test_a_thousand_records_need_few_calls(cloudflare: CloudflareStandIn) -> Non
     cloudflare.calls.clear()
     again = converge(publisher(cloudflare), wanted, resolver=None)
     assert again.before == again.after
-    assert len(cloudflare.calls) == 4  # zones, two pages of records, aliases
+    assert len(cloudflare.calls) == 5  # zones, two pages of records, aliases, delegations
 
 
 def test_zones_are_listed_over_all_pages() -> None:
@@ -174,6 +203,55 @@ def test_a_record_that_somebody_else_removed_is_no_failure(cloudflare: Cloudflar
     assert (outcome.errors, cloudflare.published(NAME)) == ({}, [B])
 
 
+@pytest.mark.parametrize("there", [[], [A, B]])
+def test_two_runs_at_once_end_as_if_one_came_after_the_other(there: list[str]) -> None:
+    for _round in range(50):
+        with CloudflareStandIn(["example.org"]) as cloudflare:
+            cloudflare.add(NAME, *there)
+            outcomes = at_once(cloudflare, A, B)
+            assert cloudflare.published(NAME) in ([A], [B])
+            assert [outcome.errors for outcome in outcomes] == [{}, {}]
+
+
+def at_once(cloudflare: CloudflareStandIn, *records: str) -> list[Outcome]:
+    """One run for each record, each of which has read before any of them changes something."""
+    outcomes: list[Outcome] = []
+    everybody_has_read = threading.Barrier(len(records))
+
+    def run(record: str) -> None:
+        one = publisher(cloudflare)
+        original = one.apply
+
+        def apply(zone: str, changes: t.Any) -> None:  # noqa: ANN401  # passed on
+            one.apply = original  # type: ignore[method-assign]  # the first time only
+            everybody_has_read.wait(10)
+            original(zone, changes)
+
+        one.apply = apply  # type: ignore[method-assign]
+        outcomes.append(converge(one, wanted_rrsets([{"name": NAME, "records": [record]}], State.EXACT), resolver=None))
+
+    threads = [threading.Thread(target=run, args=(record,)) for record in records]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_what_came_later_is_left_and_told(cloudflare: CloudflareStandIn) -> None:
+    one = publisher(cloudflare)
+    original = one.apply
+
+    def apply(zone: str, changes: t.Any) -> None:  # noqa: ANN401  # passed on
+        original(zone, changes)
+        cloudflare.add(NAME, C)
+
+    one.apply = apply  # type: ignore[method-assign]
+    outcome = converge(one, wanted_rrsets([{"name": NAME, "records": [A]}], State.EXACT), resolver=None)
+    assert cloudflare.published(NAME) == [A, C]
+    assert outcome.warnings == [f"{NAME} was changed by somebody else right after this run changed it"]
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +300,68 @@ def test_a_read_that_fails_changes_nothing(
         publish(cloudflare, state=State.ABSENT)
     assert cloudflare.token not in str(caught.value)
     assert cloudflare.published(NAME) == [A]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("POST", RECORDS, 200, b"<html>"), "answered HTTP 200 with something that is not JSON"),
+        (Fault("POST", RECORDS, 200, b"<html>", late=True), "answered HTTP 200 with something that is not JSON"),
+        (Fault("POST", RECORDS, 200, b'{"success": false}'), "says no (HTTP 200): no reason given"),
+        (Fault("POST", RECORDS, 403, b"{}"), "Zone Read and DNS Write"),
+        (Fault("POST", RECORDS, 429, headers={"Retry-After": "240"}), "takes no more calls for 240 s (HTTP 429)"),
+        (Fault("POST", RECORDS, 200, seconds=0.6), "does not answer: timed out"),
+        (Fault("POST", RECORDS, 200, seconds=0.6, late=True), "does not answer: timed out"),
+    ],
+)
+def test_a_change_that_fails_removes_nothing_and_names_server_zone_and_cause(
+    cloudflare: CloudflareStandIn, fault: Fault, message: str
+) -> None:
+    cloudflare.add(NAME, A)
+    cloudflare.faults.append(fault)
+    one = CloudflarePublisher(CloudflareApi(cloudflare.token, url=cloudflare.url, timeout=0.2))
+    outcome = converge(one, wanted_rrsets([{"name": NAME, "records": [B]}], State.EXACT), resolver=None)
+    assert outcome.errors["example.org"].startswith(f"Zone example.org: the Cloudflare API at {cloudflare.url}: ")
+    assert message in outcome.errors["example.org"]
+    assert cloudflare.token not in outcome.errors["example.org"]
+    assert A in cloudflare.published(NAME)
+    assert [record.to_text() for record in outcome.after[NAME].records] == cloudflare.published(NAME)
+
+
+def test_one_good_record_and_one_bad_in_a_batch_change_nothing(cloudflare: CloudflareStandIn) -> None:
+    other = "_25._tcp.mx2.example.org"
+    one = publisher(cloudflare)
+    original = one.apply
+
+    def apply(zone: str, changes: t.Any) -> None:  # noqa: ANN401  # passed on
+        cloudflare.alias(other, "elsewhere.example.net")
+        original(zone, changes)
+
+    one.apply = apply  # type: ignore[method-assign]
+    entries = [{"name": name, "records": [A]} for name in (NAME, other)]
+    outcome = converge(one, wanted_rrsets(entries, State.EXACT), resolver=None)
+    assert "says no (HTTP 400): A CNAME record with that host already exists" in outcome.errors["example.org"]
+    assert cloudflare.published(NAME) == []
+
+
+def test_a_record_that_cannot_be_read_is_in_the_way_of_its_own_name_only(cloudflare: CloudflareStandIn) -> None:
+    cloudflare.add("_443._tcp.www.example.org", "3 1 1 abc")
+    assert publish(cloudflare, A).errors == {}
+    with pytest.raises(PublisherUnavailable, match=re.escape("a TLSA record at _443._tcp.www.example.org cannot be")):
+        publish(cloudflare, A, name="_443._tcp.www.example.org")
+
+
+def test_the_limit_on_calls_is_waited_out() -> None:
+    with CloudflareStandIn(["example.org"], rate_limit=2) as cloudflare:
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            cloudflare.wait(seconds)
+
+        one = CloudflarePublisher(CloudflareApi(cloudflare.token, url=cloudflare.url, sleep=sleep))
+        outcome = converge(one, wanted_rrsets([{"name": NAME, "records": [A]}], State.EXACT), resolver=None)
+        assert (outcome.errors, cloudflare.published(NAME), set(slept)) == ({}, [A], {30.0})
 
 
 @pytest.mark.parametrize("data", [{"usage": 3}, {"usage": 3, "selector": 1, "matching_type": 1, "certificate": "zz"}])
