@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A key's secret is nowhere to be found: not in the output at -vvv, the diff, a process list or a file left behind."""
+"""A key's secret is nowhere to be found: not in the output at -vvv, the diff, a process list or a temporary file.
+
+Without pipelining Ansible itself puts a module's options into a file of mode 0600 for as long as the module runs.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,18 @@ import pytest
 
 from cloudflare_stand_in import CloudflareStandIn
 from loopback_nameservers import Bind, Key
+from role_site import Site
 
 ROOT: t.Final = Path(__file__).resolve().parents[3]
 RECORD: t.Final = "3 1 1 " + "ab" * 32
 
 
-class ProcessWatch:
-    """Looks at every process's arguments as long as it is entered, for `secret`."""
+class Watch:
+    """Looks at every process's arguments and at all files of a directory as long as it is entered, for `secret`."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, directory: Path) -> None:
         self.secret = secret.encode()
+        self.directory = directory
         self.found: set[str] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -41,14 +46,14 @@ class ProcessWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.05):
-            for process in Path("/proc").iterdir():
-                if process.name.isdigit():
-                    try:
-                        if self.secret in (process / "cmdline").read_bytes():
-                            self.found.add(process.name)
-                    except OSError:
-                        continue  # it has ended
+        while not self._ended.wait(0.02):
+            processes = [path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit()]
+            for path in [*processes, *(path for path in self.directory.rglob("*") if path.is_file())]:
+                try:
+                    if self.secret in path.read_bytes():
+                        self.found.add(str(path))
+                except OSError:
+                    continue  # it has ended
 
 
 def cloudflare(server: Bind, key: Key) -> dict[str, object]:
@@ -65,6 +70,15 @@ def rfc2136(server: Bind, key: Key) -> dict[str, object]:
         "key_name": key.name,
         "key_secret": "{{ secret }}",
     }
+
+
+def key_file(server: Bind, key: Key) -> dict[str, object]:
+    path = server.directory / "a-key"
+    path.write_text(key.secret)
+    path.chmod(0o600)
+    provider = rfc2136(server, key)
+    del provider["key_secret"]
+    return {**provider, "key_secret_file": str(path)}
 
 
 def octodns(server: Bind, key: Key) -> dict[str, object]:
@@ -97,7 +111,13 @@ json.dump({{"rrsets": [rrset]}}, sys.stdout)
     }
 
 
-PROVIDERS: t.Final = {"cloudflare": cloudflare, "rfc2136": rfc2136, "octodns": octodns, "exec": program}
+PROVIDERS: t.Final = {
+    "cloudflare": cloudflare,
+    "rfc2136": rfc2136,
+    "key file": key_file,
+    "octodns": octodns,
+    "exec": program,
+}
 
 
 def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: object) -> subprocess.CompletedProcess[str]:
@@ -124,6 +144,7 @@ def playbook(tmp_path: Path, provider: dict[str, object], key: Key, **more: obje
         "ANSIBLE_HOME": str(tmp_path / "ansible"),
         "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
         "ANSIBLE_REMOTE_TEMP": str(tmp_path / "tmp"),
+        "ANSIBLE_PIPELINING": "true",
         "TMPDIR": str(tmp_path / "tmp"),
     }
     (tmp_path / "tmp").mkdir(exist_ok=True)
@@ -142,7 +163,7 @@ def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, kind: str, outcome: s
     more = {"state": "gone"} if outcome == "bad options" else {}
     with (
         CloudflareStandIn(["a.example"], token=bind.key.secret) as stand_in,
-        ProcessWatch(key.secret) as watch,
+        Watch(key.secret, tmp_path / "tmp") as watch,
     ):
         (bind.directory / "api").write_text(stand_in.url)
         result = playbook(tmp_path, PROVIDERS[kind](bind, key), key, **more)
@@ -160,3 +181,26 @@ def test_the_secret_is_nowhere(tmp_path: Path, bind: Bind, kind: str, outcome: s
         if key.secret.encode() in path.read_bytes()
     ]
     assert left == []
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+@pytest.mark.parametrize("right", [True, False])
+def test_the_secret_is_nowhere_in_what_the_role_prints(tmp_path: Path, bind: Bind, kind: str, right: bool) -> None:
+    key = bind.key if right else Key(bind.key.name)
+    site = Site(tmp_path, ["mx1a", "mx1b"])
+    (tmp_path / "tmp").mkdir()
+    with (
+        CloudflareStandIn(["a.example"], token=bind.key.secret) as stand_in,
+        Watch(key.secret, tmp_path / "tmp") as watch,
+    ):
+        (bind.directory / "api").write_text(stand_in.url)
+        done = site.run(
+            PROVIDERS[kind](bind, key),
+            arguments=["-vvv", "--diff"],
+            variables={"dane_host_name": "mx1.a.example", "secret": key.secret},
+            environment={"ANSIBLE_PIPELINING": "true", "TMPDIR": str(tmp_path / "tmp")},
+        )
+    assert "Make the TLSA records at the provider what they should be" in done.stdout
+    assert (done.returncode == 0) is (right and kind != "exec"), done.stdout  # which has another record than these keys
+    assert key.secret not in done.stdout + done.stderr
+    assert watch.found == set()
