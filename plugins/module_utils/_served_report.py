@@ -41,6 +41,7 @@ def _described(served: Served, answer: ServerAnswer) -> dict[str, t.Any]:
         "address": answer.server.address,
         "parent_only": answer.server.parent_only,
         "status": status,
+        "in_step": served.is_in_step(answer),
         "records": [record.to_text() for record in answer.records],
         "ttl": answer.ttl,
         "negative_ttl": answer.negative_ttl,

@@ -177,6 +177,10 @@ rrsets:
           description: V(found), V(nodata), V(nxdomain), V(alias), or V(error) when there was no usable answer.
           type: str
           sample: found
+        in_step:
+          description: Whether it serves the same as the servers with the newest serial of the zone.
+          type: bool
+          sample: true
         records:
           description: The TLSA records in presentation form, sorted.
           type: list

@@ -280,6 +280,17 @@ def test_a_server_that_lags_is_named_with_its_zone_and_lag() -> None:
     assert shortfalls(Wanted(NAME, (A,), State.PRESENT), look) == (message,)
     assert problems(look)[-1] == message
     assert not look[0].in_step
+    assert [look[0].is_in_step(answer) for answer in look[0].answers] == [True, False]
+
+
+def test_who_is_right_is_not_known_where_the_newest_differ() -> None:
+    served = Served(NAME, "example.org", (found(NS1, A), found(NS2, B)))
+    assert [served.is_in_step(answer) for answer in served.answers] == [False, False]
+
+
+def test_a_server_that_fails_is_not_in_step_and_hides_no_other() -> None:
+    served = Served(NAME, "example.org", (found(NS1, A), ServerAnswer(NS2, NAME, error="timeout")))
+    assert [served.is_in_step(answer) for answer in served.answers] == [True, False]
 
 
 def test_a_failing_server_is_a_shortfall_whatever_is_wanted() -> None:
