@@ -12,7 +12,7 @@ import yaml
 
 from lab.files import write_whole
 from lab.mailhosts import root_hints, trust_anchor
-from lab.nameservers import UPDATE_KEY
+from lab.nameservers import update_key
 from lab.topology import HOSTS, Kind
 
 if TYPE_CHECKING:
@@ -43,8 +43,19 @@ def write(lab: Lab, secrets: Secrets, running: Iterable[Host]) -> bool:
 
 def content(lab: Lab, secrets: Secrets, managed: Sequence[Host]) -> dict[str, Any]:
     """Return the inventory as data."""
+    primary = next(host for host in HOSTS if host.kind is Kind.PRIMARY)
     mail = {
-        host.fqdn: {"ansible_host": lab.ipv4(host), "dane_domains": [host.mail_domain]}
+        host.fqdn: {
+            "ansible_host": lab.ipv4(host),
+            "dane_domains": [host.mail_domain],
+            "dane_provider": {
+                "type": "rfc2136",
+                "server": lab.ipv4(primary),
+                "key_name": update_key(host.name),
+                "key_secret": secrets.update_secrets[host.name],
+                "key_algorithm": "hmac-sha256",
+            },
+        }
         for host in managed
         if host.kind is Kind.MANAGED
     }
@@ -61,16 +72,8 @@ def content(lab: Lab, secrets: Secrets, managed: Sequence[Host]) -> dict[str, An
 
 
 def _variables(lab: Lab, secrets: Secrets) -> dict[str, Any]:
-    primary = next(host for host in HOSTS if host.kind is Kind.PRIMARY)
     return {
         "dane_ports": [25],
-        "dane_provider": {
-            "type": "rfc2136",
-            "server": lab.ipv4(primary),
-            "key_name": UPDATE_KEY,
-            "key_secret": secrets.update_secret,
-            "key_algorithm": "hmac-sha256",
-        },
         "dane_alias_target": "admin@sender.example",
         # The lab's own Internet has another root.
         "unbound_resolver_trust_anchors": [trust_anchor(secrets)],

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lab.topology import Host, Lab
     from lab.zones import Zone
 
-UPDATE_KEY = "mx-tlsa"
 _TRANSFER_KEY = "lab-transfer"
 _KEYS = "/var/lib/bind/keys"
 
@@ -103,21 +102,30 @@ def root_files(lab: Lab, secrets: Secrets, mirrors: Mapping[str, Iterable[str]])
 
 
 def primary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
-    """Return the files of the server that takes updates. Its TSIG key may change TLSA and TLSRPT records, no others."""
+    """Return the files of the server that takes updates.
+
+    Each mail host has a TSIG key, which may change the TLSA records at its own name and its mail domain's TLSRPT
+    record, as docs/guides/publishing.md advises.
+    """
     secondary = next(host for host in HOSTS if host.kind is Kind.SECONDARY)
     parts = [
         _OPTIONS,
         _policies(lab),
-        _bind_key(UPDATE_KEY, secrets.update_secret),
+        *(_bind_key(update_key(name), secret) for name, secret in secrets.update_secrets.items()),
         _bind_key(_TRANSFER_KEY, secrets.transfer_secret),
     ]
     files = []
     tlsa = {name: certificate.tlsa for name, certificate in secrets.certificates.items()}
     for zone in ZONES:
-        grant = f"grant {UPDATE_KEY} wildcard *.{zone.name}. TLSA; " if zone.dynamic else ""
-        grant += f"grant {UPDATE_KEY} name _smtp._tls.{zone.name}. TXT; " if zone.dynamic else ""
+        owners = [host for host in HOSTS if host.name in secrets.update_secrets and host.mail_domain == zone.name]
+        grant = "".join(
+            f"grant {update_key(host.name)} name _25._tcp.{host.fqdn}. TLSA; "
+            f"grant {update_key(host.name)} name _smtp._tls.{zone.name}. TXT; "
+            for host in owners
+        )
+        readers = "".join(f"key {update_key(name)}; " for name in secrets.update_secrets)
         extra = (
-            f"allow-transfer {{ key {UPDATE_KEY}; key {_TRANSFER_KEY}; }};\n"
+            f"allow-transfer {{ {readers}key {_TRANSFER_KEY}; }};\n"
             f"    notify explicit;\n"
             f"    also-notify {{ {lab.ipv4(secondary)} key {_TRANSFER_KEY}; }};\n"
         )
@@ -141,10 +149,14 @@ def secondary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
         "  listen: [0.0.0.0@53, ::@53]",
         *_knot("log", target="syslog", any="info"),
         *_knot("key", id=_TRANSFER_KEY, algorithm="hmac-sha256", secret=secrets.transfer_secret),
-        *_knot("key", id=UPDATE_KEY, algorithm="hmac-sha256", secret=secrets.update_secret),
+        *(
+            line
+            for name, secret in secrets.update_secrets.items()
+            for line in _knot("key", id=update_key(name), algorithm="hmac-sha256", secret=secret)
+        ),
         *_knot("remote", id="primary", address=f"{lab.ipv4(primary)}@53", key=_TRANSFER_KEY),
         *_knot("acl", id="notify", key=_TRANSFER_KEY, action="notify"),
-        *_knot("acl", id="read", key=UPDATE_KEY, action="transfer"),
+        *_knot("acl", id="read", key=f"[{', '.join(map(update_key, secrets.update_secrets))}]", action="transfer"),
         *_knot("template", id="default", storage="/var/lib/knot", master="primary", acl="[notify, read]"),
         "zone:",
         *(f"- domain: {zone.name}" for zone in ZONES),
@@ -155,6 +167,11 @@ def secondary_files(lab: Lab, secrets: Secrets) -> list[ContainerFile]:
         ContainerFile("/etc/tmpfiles.d/lab.conf", "z /etc/knot/knot.conf 0640 root knot\n"),
         enabled("knot.service"),
     ]
+
+
+def update_key(host: str) -> str:
+    """Return the name of the TSIG key of a managed mail host, given by its short name."""
+    return f"{host}-tlsa"
 
 
 def _knot(section: str, **items: str) -> list[str]:

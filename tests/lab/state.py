@@ -82,11 +82,12 @@ class SshKey:
 class Secrets:
     """What a lab keeps for its lifetime: zone keys by zone name, TSIG secrets (base64), certificates by host name.
 
+    ``update_secrets`` are those of the managed mail hosts' own keys, by host name.
     ``administrator`` may log in to the managed hosts, which all have ``ssh_host`` as their own key.
     """
 
     zone_keys: dict[str, ZoneKey]
-    update_secret: str
+    update_secrets: dict[str, str]
     transfer_secret: str
     certificates: dict[str, ServerCertificate]
     administrator: SshKey
@@ -146,7 +147,7 @@ def _parse(text: str) -> Secrets:
     raw = json.loads(text)
     return Secrets(
         zone_keys={name: ZoneKey(**key) for name, key in raw["zone_keys"].items()},
-        update_secret=raw["update_secret"],
+        update_secrets=raw["update_secrets"],
         transfer_secret=raw["transfer_secret"],
         certificates={name: ServerCertificate(**item) for name, item in raw["certificates"].items()},
         administrator=SshKey(**raw["administrator"]),
@@ -157,12 +158,16 @@ def _parse(text: str) -> Secrets:
 def _make() -> Secrets:
     return Secrets(
         zone_keys={name: _zone_key(name, algorithm) for name, algorithm in KEY_ALGORITHMS.items()},
-        update_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
-        transfer_secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+        update_secrets={host.name: _tsig_secret() for host in HOSTS if host.kind is Kind.MANAGED},
+        transfer_secret=_tsig_secret(),
         certificates={host.fqdn: _certificate(host.fqdn) for host in HOSTS if host.kind is Kind.SENDER},
         administrator=_ssh_key(),
         ssh_host=_ssh_key(),
     )
+
+
+def _tsig_secret() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _ssh_key() -> SshKey:

@@ -47,14 +47,10 @@ class Delegation(StrEnum):
 
 @dataclass(frozen=True)
 class Zone:
-    """A zone below ``example.``, named without the trailing dot. ``dynamic``: the TSIG key may change TLSA records.
-
-    ``algorithm`` is its key's DNSSEC algorithm.
-    """
+    """A zone below ``example.``, named without the trailing dot. ``algorithm`` is its key's DNSSEC algorithm."""
 
     name: str
     delegation: Delegation = Delegation.SECURE
-    dynamic: bool = True
     algorithm: int = ECDSAP256SHA256
     denial: Denial = Denial.NSEC
 
@@ -73,18 +69,18 @@ class Zone:
 ZONES = (
     Zone("one.example"),
     Zone("two.example"),
-    Zone("sender.example", dynamic=False),
-    Zone("sender12.example", dynamic=False),
+    Zone("sender.example"),
+    Zone("sender12.example"),
     Zone("unsigned.example", Delegation.UNSIGNED),
     Zone("island.example", Delegation.ISLAND),
     Zone("bogus.example", Delegation.BOGUS),
-    Zone("expired.example", Delegation.EXPIRED, dynamic=False),
-    Zone("nsec3.example", dynamic=False, denial=Denial.NSEC3),
-    Zone("unsigned.nsec3.example", Delegation.UNSIGNED, dynamic=False),
-    Zone("optout.example", dynamic=False, denial=Denial.OPT_OUT),
-    Zone("unsigned.optout.example", Delegation.UNSIGNED, dynamic=False),
-    Zone("rsa.example", dynamic=False, algorithm=RSASHA256),
-    Zone("ed25519.example", dynamic=False, algorithm=ED25519),
+    Zone("expired.example", Delegation.EXPIRED),
+    Zone("nsec3.example", denial=Denial.NSEC3),
+    Zone("unsigned.nsec3.example", Delegation.UNSIGNED),
+    Zone("optout.example", denial=Denial.OPT_OUT),
+    Zone("unsigned.optout.example", Delegation.UNSIGNED),
+    Zone("rsa.example", algorithm=RSASHA256),
+    Zone("ed25519.example", algorithm=ED25519),
 )
 KEY_ALGORITHMS = {
     ".": ECDSAP256SHA256,

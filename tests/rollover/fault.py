@@ -30,7 +30,7 @@ _PATIENCE_SECONDS: t.Final = 400.0
 _CONF: t.Final = "/etc/bind/named.conf"
 _OTHER_SECRET: t.Final = f"""\
 test -f {_CONF}.kept || cp -p {_CONF} {_CONF}.kept
-sed -i '/^key "mx-tlsa"/s|secret "[^"]*"|secret "c29tZWJvZHkgaGFzIGNoYW5nZWQgdGhlIHNlY3JldCE="|' {_CONF}
+sed -i '/^key "mx[0-9]*-tlsa"/s|secret "[^"]*"|secret "c29tZWJvZHkgaGFzIGNoYW5nZWQgdGhlIHNlY3JldCE="|' {_CONF}
 rndc reconfig
 """
 

@@ -42,14 +42,14 @@ def content(files: list[ContainerFile], path: str) -> str:
     return next(file.content for file in files if file.path == path)
 
 
-def test_the_update_key_may_change_tlsa_and_tlsrpt_records_only(lab: Lab, secrets: Secrets) -> None:
+def test_a_mail_hosts_key_may_change_its_own_records_only(lab: Lab, secrets: Secrets) -> None:
     configuration = content(primary_files(lab, secrets), "/etc/bind/named.conf")
     grants = re.findall(r"grant (?!local-ddns)([^;]+);", configuration)
     assert grants == [
-        grant
-        for zone in ZONES
-        if zone.dynamic
-        for grant in (f"mx-tlsa wildcard *.{zone.name}. TLSA", f"mx-tlsa name _smtp._tls.{zone.name}. TXT")
+        "mx1-tlsa name _25._tcp.mx1.one.example. TLSA",
+        "mx1-tlsa name _smtp._tls.one.example. TXT",
+        "mx2-tlsa name _25._tcp.mx2.two.example. TLSA",
+        "mx2-tlsa name _smtp._tls.two.example. TXT",
     ]
 
 
@@ -57,7 +57,7 @@ def test_transfers_need_a_key(lab: Lab, secrets: Secrets) -> None:
     configuration = content(primary_files(lab, secrets), "/etc/bind/named.conf")
     assert set(re.findall(r"allow-transfer \{([^}]*)\}", configuration)) == {
         " none; ",
-        " key mx-tlsa; key lab-transfer; ",
+        " key mx1-tlsa; key mx2-tlsa; key lab-transfer; ",
     }
 
 
