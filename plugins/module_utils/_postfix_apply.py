@@ -135,9 +135,11 @@ def _look(
 ) -> tuple[Finding, ...]:
     """Collect the findings on the configuration as it will be."""
     own = wishes.policy_map or ""
+    if request.policies is None and wishes.own_policy_map and _is_ours(wishes.own_policy_map):
+        own = wishes.own_policy_map
     tables = {
-        name: Table({policy.destination: policy.text() for policy in request.policies or ()})
-        if name == own
+        name: Table({policy.destination: policy.text() for policy in request.policies})
+        if name == own and request.policies is not None
         else postfix.table(name)
         for name in split_list(planned.value("smtp_tls_policy_maps"))
     }
@@ -159,8 +161,13 @@ def _look(
 def _text(path: str) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
+
+
+def _is_ours(policy_map: str) -> bool:
+    """Whether the table is there, and this module wrote it."""
+    return (_text(policy_map.removeprefix("texthash:")) or "").startswith(POLICY_HEADER)
 
 
 def _policy_map(wishes: Wishes, request: Request, table: Path) -> Wishes:
@@ -171,7 +178,11 @@ def _policy_map(wishes: Wishes, request: Request, table: Path) -> Wishes:
 
 
 def _table_texts(request: Request, table: Path) -> tuple[str, str]:
-    """Return the policy table's text before and after. Raises PostfixError for a file that is not ours."""
+    """Return the policy table's text before and after. Raises PostfixError for a file that is not ours, or cannot be."""
+    if table.is_dir():
+        raise PostfixError(f"policy_file: {table} is a directory; name a file")
+    if request.policies and not table.parent.is_dir():
+        raise PostfixError(f"policy_file: there is no directory {table.parent}; make it, or name a file elsewhere")
     present = _text(str(table)) or ""
     if request.policies is None:
         return present, present

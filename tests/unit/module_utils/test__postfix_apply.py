@@ -48,9 +48,20 @@ class Home:
     def files(self) -> dict[str, str]:
         return {path.name: path.read_text() for path in self.directory.iterdir()}
 
-    def apply(self, *, dry_run: bool = False, policies: tuple[Policy, ...] | None = None, **wishes: t.Any) -> Change:  # noqa: ANN401  # any field of Wishes
+    def apply(
+        self,
+        *,
+        dry_run: bool = False,
+        policies: tuple[Policy, ...] | None = None,
+        policy_file: str | None = None,
+        **wishes: t.Any,  # noqa: ANN401  # any field of Wishes
+    ) -> Change:
         request = Request(
-            wishes=Wishes(**wishes), directory=str(self.directory), policies=policies, accept=frozenset({"relayhost"})
+            wishes=Wishes(**wishes),
+            directory=str(self.directory),
+            policies=policies,
+            policy_file=policy_file,
+            accept=frozenset({"relayhost"}),
         )
         return apply(request, today=TODAY, dry_run=dry_run)
 
@@ -231,6 +242,28 @@ def test_a_policy_table_comes_and_goes(home: Home) -> None:
     assert not table.exists()
     assert "smtp_tls_policy_maps" not in home.main_cf
     assert not home.apply(policies=()).changed
+
+
+def test_a_policy_file_that_cannot_be_is_refused_before_anything_changes(home: Home) -> None:
+    before = home.files()
+    for path, message in (
+        (home.directory / "missing" / "policy", "there is no directory"),
+        (home.directory, "is a directory; name a file"),
+        (home.directory / "main.cf" / "policy", "there is no directory"),
+    ):
+        with pytest.raises(PostfixError, match=f"policy_file: .*{message}"):
+            home.apply(policies=(Policy("example.org", "may"),), policy_file=str(path))
+    assert home.files() == before
+
+
+def test_the_policies_of_an_earlier_run_are_still_ours_where_none_are_given(home: Home) -> None:
+    home.apply(policies=(Policy("example.org", "may", comment="A broken peer."),))
+    again = home.apply(policies=None)
+    assert not again.changed
+    assert [finding.setting for finding in again.findings if "example.org" in finding.setting] == []
+    table = home.directory / "dane_policy"
+    table.write_text(table.read_text().split("\n", 1)[1])
+    assert [finding.setting for finding in home.apply(policies=None).findings if "example.org" in finding.setting]
 
 
 def test_somebody_elses_file_is_not_taken_for_the_policy_table(home: Home) -> None:
