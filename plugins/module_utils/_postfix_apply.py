@@ -178,7 +178,7 @@ def _policy_map(wishes: Wishes, request: Request, table: Path) -> Wishes:
 
 
 def _table_texts(request: Request, table: Path) -> tuple[str, str]:
-    """Return the policy table's text before and after. Raises PostfixError for a file that is not ours, or cannot be."""
+    """Return the policy table's text before and after. Raises PostfixError for a file that is not ours or cannot be."""
     if table.is_dir():
         raise PostfixError(f"policy_file: {table} is a directory; name a file")
     if request.policies and not table.parent.is_dir():

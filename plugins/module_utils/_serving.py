@@ -46,14 +46,14 @@ class Served:
         """Whether all servers answered, and all the same."""
         if any(answer.error is not None for answer in self.answers):
             return False
-        return len({_said(answer) for answer in self.answers}) == 1
+        return len({_substance(answer) for answer in self.answers}) == 1
 
     def is_in_step(self, answer: ServerAnswer) -> bool:
         """Whether one server says what the servers with the newest serial of the zone say, who all say the same."""
         newest = newest_serial(self.answers)
         good = [one for one in self.answers if one.error is None]
-        latest = {_said(one) for one in good if one.serial == newest}
-        return answer.error is None and latest == {_said(answer)}
+        latest = {_substance(one) for one in good if one.serial == newest}
+        return answer.error is None and latest == {_substance(answer)}
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class Observer:
         return self._known[zone]
 
 
-def _said(answer: ServerAnswer) -> tuple[object, ...]:
+def _substance(answer: ServerAnswer) -> tuple[object, ...]:
     return (answer.status, answer.records, answer.ttl, answer.alias)
 
 
@@ -145,7 +145,7 @@ def problems(look: Iterable[Served]) -> tuple[str, ...]:
     for served in look:
         newest = newest_serial(served.answers)
         answers = [answer for answer in served.answers if answer.error is None]
-        differ = len({_said(answer) for answer in answers}) > 1
+        differ = len({_substance(answer) for answer in answers}) > 1
         for answer in served.answers:
             if answer.error is not None or answer.parent_denied:
                 found.append(_trouble(served, answer))
