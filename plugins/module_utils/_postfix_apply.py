@@ -20,7 +20,7 @@ from pathlib import Path
 from ._errors import InvalidCertificate, InvalidInput, PostfixError
 from ._postconf import PostfixInstance, instance_directory, replace_file
 from ._postfix import Finding, PostfixState, split_list
-from ._postfix_chain import chain_findings, key_algorithm
+from ._postfix_chain import chain_findings, issuer_findings, key_algorithm
 from ._postfix_domains import missing_domains
 from ._postfix_inbound import inbound_findings
 from ._postfix_lookup import Table, policy_map_findings, resolver_findings
@@ -216,6 +216,7 @@ def _chain_files(wishes: Wishes, *, dry_run: bool) -> tuple[Wishes, tuple[Findin
     present = [path for path in dict.fromkeys(paths) if Path(path).exists()]
     algorithms = {path: _check_chain_file(path) for path in present}
     findings += chain_findings(algorithms, {path: Path(path).stat().st_mode for path in present})
+    findings += [one for path in present for one in issuer_findings(path, _text(path) or "")]
     return replace(wishes, chain_files=tuple(dict.fromkeys(paths))), tuple(findings)
 
 

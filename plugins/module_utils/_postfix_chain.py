@@ -12,7 +12,9 @@ One file per key algorithm is the only form in which a key and its chain change 
 from __future__ import annotations
 
 import typing as t
+from itertools import pairwise
 
+from ._der import read_certificate
 from ._errors import InvalidCertificate
 from ._pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, PemBlock, read_blocks
 from ._postfix import Finding
@@ -20,7 +22,7 @@ from ._postfix import Finding
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["chain_findings", "key_algorithm"]
+__all__ = ["chain_findings", "issuer_findings", "key_algorithm"]
 
 # Object identifiers of public key algorithms in DER, as a PKCS #8 private key begins with one (RFC 5958, RFC 8410).
 _ALGORITHMS: t.Final = {
@@ -80,6 +82,26 @@ def chain_findings(algorithms: Mapping[str, str], modes: Mapping[str, int]) -> t
             raise InvalidCertificate(msg)
         by_algorithm[algorithm] = path
     return (*_exposed(modes), *_foreign_directories(algorithms))
+
+
+def issuer_findings(path: str, text: str) -> tuple[Finding, ...]:
+    """Judge the order of a file's certificates: each must name the next one as its issuer (RFC 8446 section 4.4.2).
+
+    DANE-TA records are of issuers that are served (RFC 7671 section 5.2.2), and clients may read a chain in its order.
+    Raises InvalidCertificate.
+    """
+    blocks = [block for block in read_blocks(text) if block.label in CERTIFICATE_LABELS]
+    parts = [read_certificate(block.octets()) for block in blocks]
+    return tuple(
+        Finding(
+            path,
+            "warning",
+            f"The certificate in line {block.line} did not issue the one before it.",
+            "Give the host's own certificate first, then each one's issuer, and nothing else.",
+        )
+        for (below, above), block in zip(pairwise(parts), blocks[1:], strict=True)
+        if below.issuer != above.subject
+    )
 
 
 def _exposed(modes: Mapping[str, int]) -> Iterable[Finding]:

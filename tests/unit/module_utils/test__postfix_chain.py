@@ -9,9 +9,15 @@ import typing as t
 
 import pytest
 from ansible_collections.mailsec.dane.plugins.module_utils._errors import InvalidCertificate
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix_chain import chain_findings, key_algorithm
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix_chain import (
+    chain_findings,
+    issuer_findings,
+    key_algorithm,
+)
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+
+from certificates import Holder, authority, issue
 
 if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -79,3 +85,18 @@ def test_exposed_keys_and_acme_directories_are_reported() -> None:
     findings = chain_findings({"/a.pem": "RSA", live: "ECDSA"}, {"/a.pem": 0o100644, live: 0o100640})
     assert [(finding.setting, finding.severity) for finding in findings] == [("/a.pem", "warning"), (live, "warning")]
     assert chain_findings({"/a.pem": "RSA"}, {"/a.pem": 0o100600}) == ()
+
+
+def test_each_certificate_is_followed_by_its_issuer() -> None:
+    root = authority(subject="Root")
+    middle = authority(root, subject="Middle")
+    host = issue(middle, subject="mx1.example.org")
+
+    def problems(*holders: Holder) -> list[str]:
+        text = host.key_pem + "".join(holder.pem for holder in holders)
+        return [finding.problem for finding in issuer_findings("/a.pem", text)]
+
+    assert problems(host) == problems(host, middle) == problems(host, middle, root) == []
+    line = (host.key_pem + host.pem).count("\n") + 1
+    assert problems(host, root) == [f"The certificate in line {line} did not issue the one before it."]
+    assert len(problems(host, root, middle)) == 2
