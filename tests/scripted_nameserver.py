@@ -22,6 +22,7 @@ import dns.rrset
 import dns.tsig
 
 if t.TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 __all__ = ["CLOSE", "Reply", "ScriptedNameserver", "reply"]
@@ -58,7 +59,7 @@ def reply(
 class ScriptedNameserver:
     """Use as a context manager. ``respond`` gets each query and ``udp`` or ``tcp``, and runs in the server's thread.
 
-    Without ``port`` one is chosen that is free.
+    Without ``port`` one is chosen that is free. With ``tls``, TCP is taken by TLS only.
     """
 
     respond: Callable[[dns.message.Message, str], Reply]
@@ -66,6 +67,7 @@ class ScriptedNameserver:
     seen: list[dns.message.Message] = field(default_factory=list)
     port: int = 0
     address: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> t.Self:
         wanted = self.port
@@ -120,8 +122,14 @@ class ScriptedNameserver:
             threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
 
     def _serve_connection(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
         with connection:
-            connection.settimeout(10)
             buffer = b""
             while True:
                 try:

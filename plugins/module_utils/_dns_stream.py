@@ -12,6 +12,7 @@ Every failure is a ``LookupFailed`` whose message names server and cause.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import typing as t
 
@@ -38,19 +39,25 @@ WINDOW: t.Final = 64
 class Stream:
     """One TCP connection to one server (RFC 7766): questions are sent without waiting, answers taken in any order.
 
-    Use it as a context manager. `timeout` is the seconds within which each next message must have come.
+    Use it as a context manager. `timeout` is the seconds within which each next message must have come. With a
+    `tls_name` it is one by TLS (RFC 7858), and the server must have a certificate for that name from an authority that
+    this host trusts.
     """
 
-    def __init__(self, address: str, port: int = 53, timeout: float = 5.0) -> None:
-        self._address, self._port, self._timeout = address, port, timeout
+    def __init__(self, address: str, port: int = 53, timeout: float = 5.0, tls_name: str = "") -> None:
+        self._address, self._port, self._timeout, self._tls_name = address, port, timeout, tls_name
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> t.Self:
         try:
             self._socket = socket.create_connection((self._address, self._port), self._timeout)
-        except OSError as error:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls_name:
+                context = ssl.create_default_context()
+                self._socket = context.wrap_socket(self._socket, server_hostname=self._tls_name)
+        except (OSError, ValueError) as error:  # ValueError: a name that no certificate can have
+            self.close()
             raise failure(error, self._address, self._port) from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -46,19 +46,27 @@ def addresses_of(server: str) -> tuple[str, ...]:
 
 
 def exchange(
-    message: dns.message.Message, address: str, port: int = 53, timeout: float = 5.0, *, tcp: bool = False
+    message: dns.message.Message,
+    address: str,
+    port: int = 53,
+    timeout: float = 5.0,
+    *,
+    tcp: bool = False,
+    tls_name: str = "",
 ) -> dns.message.Message:
     """Send `message` and return the answer: by UDP, and by TCP where the answer is truncated or `tcp` is set.
+
+    With a `tls_name` it goes by TLS alone, to a server that proves this name.
 
     `timeout` is in seconds and bounds the whole. A lost datagram is sent again, so `message` must be harmless when it
     arrives twice. Raises LookupFailed, TransactionRejected.
     """
     deadline = time.monotonic() + timeout
-    if not tcp:
+    if not tcp and not tls_name:
         answer = _by_udp(message, address, port, deadline)
         if answer is not None:
             return answer
-    with Stream(address, port, max(deadline - time.monotonic(), 0.1)) as stream:
+    with Stream(address, port, max(deadline - time.monotonic(), 0.1), tls_name) as stream:
         return stream.ask([message])[0]
 
 

@@ -12,7 +12,6 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ._errors import InvalidInput
-from ._resolver_evidence import Finding, Group, Verdict
 from ._resolver_probe import Question, ask_all, ask_libc, parse_question
 from ._resolver_proof import (
     judge_algorithms,
@@ -29,10 +28,13 @@ from ._resolver_proof import (
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._resolver_evidence import Finding
+
 __all__ = ["Examination"]
 
 ABSENT_TYPE: t.Final = "TYPE65399"  # of the range for private use (RFC 6895 section 3.1): no zone has it
 DNS_PORT: t.Final = 53
+TLS_PORT: t.Final = 853  # RFC 7858 section 3.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +96,9 @@ class Examination:
     def _forwarder(self, text: str) -> Finding:
         plain, _hash, tls_name = text.partition("#")
         address, _at, port = plain.partition("@")
-        if tls_name:
-            return Finding(
-                Group.FORWARDERS,
-                f"forwarder {text}",
-                Verdict.UNKNOWN,
-                "it speaks TLS, and is tried by unbound only",
-                "The answers of unbound tell whether it passes DNSSEC on.",
-            )
+        usual = TLS_PORT if tls_name else DNS_PORT
         questions = tuple(replace(make(asked), unchecked=True) for asked in self.signed for make in (_same, _denied))
-        replies = ask_all(tuple(dict.fromkeys(questions)), address, int(port or DNS_PORT), self.timeout)
+        replies = ask_all(tuple(dict.fromkeys(questions)), address, int(port or usual), self.timeout, tls_name)
         return judge_forwarder(text, [(_text(asked), reply) for asked, reply in replies.items()])
 
 

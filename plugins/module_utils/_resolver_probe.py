@@ -66,12 +66,14 @@ def parse_question(text: str) -> Question:
     return Question(name=words[0], rdtype=rdtype.upper())
 
 
-def ask_all(questions: Sequence[Question], address: str, port: int, timeout: float) -> dict[Question, Reply]:
-    """Ask one resolver many questions side by side; `timeout` is in seconds, for each."""
+def ask_all(
+    questions: Sequence[Question], address: str, port: int, timeout: float, tls_name: str = ""
+) -> dict[Question, Reply]:
+    """Ask one resolver many questions side by side; `timeout` is in seconds, for each. By TLS with a `tls_name`."""
     if not questions:
         return {}
     with ThreadPoolExecutor(max_workers=min(PARALLEL, len(questions))) as pool:
-        replies = pool.map(lambda asked: _ask(asked, address, port, timeout), questions)
+        replies = pool.map(lambda asked: _ask(asked, address, port, timeout, tls_name), questions)
         return dict(zip(questions, replies, strict=True))
 
 
@@ -99,10 +101,10 @@ def ask_libc(asked: Question) -> Reply:
     return _reply(message)
 
 
-def _ask(asked: Question, address: str, port: int, timeout: float) -> Reply:
+def _ask(asked: Question, address: str, port: int, timeout: float, tls_name: str) -> Reply:
     query = question(dns.name.from_text(asked.name), asked.rdtype, recursion=True, checking_disabled=asked.unchecked)
     try:
-        return _reply(exchange(query, address, port, timeout, tcp=asked.tcp))
+        return _reply(exchange(query, address, port, timeout, tcp=asked.tcp, tls_name=tls_name))
     except LookupFailed as error:
         return Reply(failure=str(error))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import typing as t
 
 import dns.edns
@@ -18,11 +19,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolver_evidence im
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_examination import Examination
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_probe import Question, ask_all, parse_question
 
+from certificates import authority, issue
 from scripted_nameserver import Reply as Sent
 from scripted_nameserver import ScriptedNameserver, reply
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dns.message import Message
 
@@ -171,10 +174,38 @@ def test_forwarders_are_tried_for_signatures_only(respond: Callable[[Message, st
     assert (finding.subject, finding.verdict.value) == (f"forwarder 127.0.0.1@{server.port}", verdict)
 
 
-def test_a_forwarder_by_tls_is_left_to_unbound() -> None:
-    options = {**NAMES, "resolver": "127.0.0.1", "resolver_port": 1, "timeout": 0.3}
-    (finding,) = Examination.from_options(options).forwarders(["192.0.2.53@853#dns.example"])
-    assert finding.verdict.value == "unknown"
+@pytest.mark.parametrize(
+    ("respond", "name", "verdict", "evidence"),
+    [
+        (validating, "dns.example", "ok", "passes signatures on"),
+        (stripping, "dns.example", "failed", "no RRSIG in the answer"),
+        (validating, "other.example", "failed", "other.example"),
+    ],
+)
+def test_forwarders_by_tls_are_tried_by_tls(
+    respond: Callable[[Message, str], Sent],
+    name: str,
+    verdict: str,
+    evidence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = authority()
+    host = issue(root, subject="dns.example", names=["dns.example"])
+    (tmp_path / "server.pem").write_text(host.key_pem + host.pem)
+    (tmp_path / "root.pem").write_text(root.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+
+    def only_by_tls(query: Message, transport: str) -> Sent:
+        return respond(query, "udp") if transport == "tcp" else None
+
+    with ScriptedNameserver(only_by_tls, tls=context) as server:
+        options = {**NAMES, "resolver": "127.0.0.1", "resolver_port": 1, "timeout": 2.0}
+        (finding,) = Examination.from_options(options).forwarders([f"127.0.0.1@{server.port}#{name}"])
+    assert (finding.verdict.value, finding.subject) == (verdict, f"forwarder 127.0.0.1@{server.port}#{name}")
+    assert evidence in finding.evidence
 
 
 def test_without_a_signed_name_nothing_is_asked() -> None:
