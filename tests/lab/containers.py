@@ -19,6 +19,7 @@ from lab.errors import LabError
 from lab.files import tar_stream
 from lab.machine import podman_wrapper
 from lab.progress import say
+from lab.topology import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +110,8 @@ def _create(lab: Lab, plan: Plan, name: str) -> None:
         "--network", f"{lab.network}:ip={lab.ipv4(host)},ip={lab.ipv6(host)},mac={lab.mac(host)}",
         "--systemd", "always", "--stop-signal", "SIGRTMIN+3", "--stop-timeout", "5", "--cap-add", "NET_ADMIN",
         *(() if host.mounted else ("--dns", "none")), "--no-hosts",
+        # As systemd has it outside of containers, in which dhcpcd cannot do so itself.
+        *(("--sysctl", "net.ipv4.conf.default.promote_secondaries=1") if host.kind is Kind.CLIENT else ()),
         plan.image,
     ]  # fmt: skip
     if podman.attempt(*arguments).returncode != 0:

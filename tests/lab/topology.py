@@ -75,7 +75,7 @@ class Host:
         return Flavour.MANAGED if self.managed else Flavour.SERVICE
 
 
-_CLIENTS = ("resolvconf", "openresolv", "networkd", "resolved", "leases", "mounted")
+_CLIENTS = ("resolvconf", "openresolv", "networkd", "resolved", "leases", "mounted", "ifupdown")
 """By what shall own /etc/resolv.conf on them; molecule/resolver_managers makes it so."""
 
 
