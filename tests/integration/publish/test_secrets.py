@@ -48,7 +48,9 @@ class Watch:
     def _watch(self) -> None:
         while not self._ended.wait(0.02):
             processes = [path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit()]
-            for path in [*processes, *(path for path in self.directory.rglob("*") if path.is_file())]:
+            # os.walk passes over what is removed while it looks.
+            files = [Path(folder, name) for folder, _folders, names in os.walk(self.directory) for name in names]
+            for path in [*processes, *files]:
                 try:
                     if self.secret in path.read_bytes():
                         self.found.add(str(path))
