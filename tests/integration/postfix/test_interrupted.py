@@ -69,6 +69,7 @@ def test_kills_at_random(mail_hosts: dict[Suite, MailHost], suite: Suite) -> Non
         _complete(host, options)
         assert host.explicit() == wanted
     assert killed == KILLS, f"only {killed} of {ATTEMPTS} runs were still at work when they were to be killed"
+    _complete(host, ONE)
     assert not host.module(**ONE).changed
     assert host.send().verified
     assert [path for path in host.tree() if "dane-" in path] == []
