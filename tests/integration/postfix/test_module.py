@@ -53,7 +53,7 @@ def test_an_instance_of_its_own(host: MailHost) -> None:
         "postconf -c /etc/postfix-out -e maillog_file=/var/log/mail-out.log inet_interfaces=127.0.0.1 "
         "myhostname=out.here.example smtp_host_lookup=native authorized_submit_users=static:anyone && "
         "postconf -c /etc/postfix-out -MX smtp/inet && "
-        "mkdir -p /var/spool/postfix-out/etc && cp /var/spool/postfix/etc/* /var/spool/postfix-out/etc/ && "
+        "mkdir -p /var/spool/postfix-out/etc && cp --recursive /var/spool/postfix/etc/* /var/spool/postfix-out/etc/ && "
         "postmulti -i postfix-out -e enable"
     )
     # A reload of the primary instance must not depend on another one that is down.
