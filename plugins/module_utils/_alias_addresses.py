@@ -72,8 +72,8 @@ class AddressCheck:
         return f"Postfix takes no mail for {domain}. Add it to mydestination, or to another class of domains"
 
     def _open(self, domains: str, recipients: str) -> bool:
-        """Whether a class takes every address and leaves the rest to the next host."""
-        return domains == "relay_domains" and not self._tables(recipients)
+        """Whether a class takes every address, and leaves the rest to the next host or to whoever keeps mailboxes."""
+        return domains != "virtual_alias_domains" and not self._tables(recipients)
 
     def _has(self, parameter: str, local: str, domain: str) -> bool:
         """Whether the tables of a parameter have the address, or all of its domain (virtual(5))."""

@@ -587,8 +587,11 @@ def test_an_address_at_a_domain_without_aliases_must_lead_somewhere(
             table.write_text(before)
 
 
-def test_a_relay_without_a_list_of_recipients_leaves_them_to_the_next_host(postfix: Postfix) -> None:
-    postfix.configure(relay_domains="example")
+@pytest.mark.parametrize(
+    "domains", [{"relay_domains": "example"}, {"virtual_mailbox_domains": "v.example"}], ids=["relay", "mailboxes"]
+)
+def test_without_a_list_of_recipients_they_are_left_to_who_has_them(postfix: Postfix, domains: dict[str, str]) -> None:
+    postfix.configure(**domains)
     assert postfix.run(aliases=TARGET, addresses=["postmaster@v.example"])["warnings"] == []
 
 
